@@ -1,0 +1,380 @@
+"""The one configuration: ``evenset.toml``, validated whole before anything runs.
+
+Every command reads the same file; flags override it. Errors name the key, what was found, what was expected and the
+nearest right spelling. ``${NAME}`` in any string is replaced by the environment variable NAME.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from .errors import InputError, suggest
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Model(BaseModel):
+    """Base of all sections: unknown keys are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Model):
+    """``[data]``: where the rows are and which columns matter."""
+
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+    text: str | None = None
+    label: str | None = None
+    positive: str | None = None
+    label_threshold: float | None = None
+    id: str | None = None
+    weight: str | None = None
+    cluster: str | list[str] | None = None
+    preset: str | None = None
+    encoding: str = "utf-8"
+    axes: list[str] = Field(default_factory=lambda: ["pronouns", "identity"], min_length=1)
+    subsample: SubsampleConfig | None = None
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        """Labels are compared as text, so ``positive = 1`` and ``positive = "1"`` are the same."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        return str(value) if isinstance(value, int) else value
+
+
+class SubsampleConfig(_Model):
+    """``[data.subsample]``: shape the one file ``train`` into a task of chosen skew before anything else looks at it.
+
+    Keeps rows of exactly two groups of ``axis``, draws them (by hash rank, so on every machine the same) so that in
+    each label the share of the first group is the one in ``shares``, hides the word in ``mask_column`` in the text,
+    and cuts the rows into train, dev and test.
+    """
+
+    axis: str = "pronouns"
+    first: str = "she"
+    second: str = "he"
+    shares: dict[str, Share] = Field(min_length=2)
+    min_rows: int = Field(default=60, ge=10)
+    max_rows: int | None = Field(default=None, ge=10)
+    mask_column: str | None = None
+    mask: str = "_"
+    split: tuple[Share, Share, Share] = (0.65, 0.10, 0.25)
+
+
+class ProbeConfig(_Model):
+    """``[probe]``: an extra test set, for example templates that cross every term with the same sentences."""
+
+    path: str
+    text: str | None = None
+    label: str | None = None
+    positive: str | None = None
+    cluster: str | list[str] | None = None
+    encoding: str = "utf-8"
+
+    _positive = field_validator("positive", mode="before")(DataConfig._text.__func__)  # type: ignore[attr-defined]
+
+
+class CheckRule(_Model):
+    """``[[check]]``: limits on one measure; ``axis``, ``group`` and ``label`` narrow what it applies to."""
+
+    measure: str
+    axis: str | None = None
+    group: str | None = None
+    label: str | None = None
+    warn: float | None = None
+    fail: float | None = None
+
+    @model_validator(mode="after")
+    def _limits(self) -> CheckRule:
+        if self.warn is None and self.fail is None:
+            raise ValueError("a check needs `warn`, `fail` or both")
+        if self.warn is not None and self.fail is not None and abs(self.warn) > abs(self.fail):
+            raise ValueError(f"`warn` ({self.warn}) must not be beyond `fail` ({self.fail})")
+        return self
+
+
+class ScrubStep(_Model):
+    """Replace or remove the words of an axis."""
+
+    do: Literal["scrub"]
+    axis: str
+    with_: str = Field(default="_", alias="with")
+    groups: list[str] | None = None
+    ambiguous: bool = False
+
+
+class SwapStep(_Model):
+    """Replace each word of an axis by the corresponding word of another group."""
+
+    do: Literal["swap"]
+    axis: str
+    mode: Literal["augment", "replace"] = "replace"
+    to: str = "opposite"
+    groups: list[str] | None = None
+    ambiguous: bool = False
+
+
+class TopupStep(_Model):
+    """Add rows of a pool until each term's rows reach the overall label rate (Dixon 2018)."""
+
+    do: Literal["topup"]
+    axis: str
+    pool: str
+    pool_text: str | None = None
+    placebo_pool: str | None = None
+    label: str | None = None
+    target: Share | None = None
+    groups: list[str] | None = None
+    ambiguous: bool = False
+
+    _label = field_validator("label", mode="before")(DataConfig._text.__func__)  # type: ignore[attr-defined]
+
+
+class ResampleStep(_Model):
+    """Drop or repeat rows until group and label have the correlation asked for."""
+
+    do: Literal["resample"]
+    axis: str
+    level: Annotated[float, Field(ge=0, le=2)] | None = None
+    target: Literal["independent"] | None = None
+    method: Literal["under", "over"] = "under"
+
+    @model_validator(mode="after")
+    def _goal(self) -> ResampleStep:
+        if (self.level is None) == (self.target is None):
+            raise ValueError('a resample step needs exactly one of `level` (0 raw, 1 balanced, 2 mirrored) or `target = "independent"`')
+        return self
+
+
+class ReweightStep(_Model):
+    """Weight rows so that group and label are independent."""
+
+    do: Literal["reweight"]
+    axis: str
+    method: Literal["kamiran-calders", "per-term"] = "kamiran-calders"
+    cap: Annotated[float, Field(gt=1)] = 10.0
+
+
+Step = Annotated[ScrubStep | SwapStep | TopupStep | ResampleStep | ReweightStep, Field(discriminator="do")]
+
+PHASES = ("edits", "copies", "selection", "weights")
+
+
+def phase(step: ScrubStep | SwapStep | TopupStep | ResampleStep | ReweightStep) -> int:
+    """Index into PHASES: the point of a plan at which a step acts."""
+    match step:
+        case SwapStep(mode="augment") | TopupStep():
+            return 1
+        case ResampleStep():
+            return 2
+        case ReweightStep():
+            return 3
+        case _:
+            return 0
+
+
+class Plan(_Model):
+    """``[plan.NAME]``: the steps of one curation, in four phases: edits, then copies, then selection, then weights."""
+
+    step: list[Step] = Field(min_length=1)
+    name: str = ""
+
+    @model_validator(mode="after")
+    def _order(self) -> Plan:
+        phases = [phase(step) for step in self.step]
+        for index, (before, after) in enumerate(zip(phases, phases[1:], strict=False), start=2):
+            if after < before:
+                raise ValueError(
+                    f"step {index} ({self.step[index - 1].do}, {PHASES[after]}) comes after step {index - 1} "
+                    f"({self.step[index - 2].do}, {PHASES[before]}); the order is {', then '.join(PHASES)}"
+                )
+        return self
+
+
+class ArmConfig(_Model):
+    """``[[arm]]``: a plan (``raw`` is the data as it is) under an upstream."""
+
+    plan: str
+    upstream: Literal["pretrained", "random"] = "pretrained"
+    name: str | None = None
+    placebo: bool = True
+
+
+class FinetuneConfig(_Model):
+    """``[finetune]``: the model and how it is trained."""
+
+    model: str = "linear"
+    seeds: int = Field(default=8, ge=1)
+    first_seed: int = 0
+    screening_seeds: int = Field(default=2, ge=0)
+    epochs: int = Field(default=3, ge=1)
+    batch: int = Field(default=64, ge=1)
+    lr: Positive = 5e-5
+    random_epochs: int = Field(default=6, ge=1)
+    random_lr: Positive = 3e-4
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: Share = 0.06
+    max_tokens: int = Field(default=128, ge=8)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    bootstrap_rows: bool = True
+    workers: int | None = Field(default=None, ge=1)
+    save_model: bool = False
+
+
+class VerdictConfig(_Model):
+    """``[verdict]``: the measure and the margins, fixed before training."""
+
+    measure: Literal["fpr", "tpr"] = "fpr"
+    axis: str | None = None
+    margin: Positive = 0.02
+    guard: Literal["auc", "macro_f1", "accuracy"] | None = None
+    guard_loss: Positive = 0.01
+    worst_group_loss: Positive = 0.02
+    ambiguous: bool = False
+
+
+class Config(_Model):
+    """A whole ``evenset.toml``."""
+
+    data: DataConfig = Field(default_factory=DataConfig)
+    probe: ProbeConfig | None = None
+    reference: dict[str, dict[str, Share]] = Field(default_factory=dict)
+    check: list[CheckRule] = Field(default_factory=list)
+    plan: dict[str, Plan] = Field(default_factory=dict)
+    arm: list[ArmConfig] = Field(default_factory=list)
+    finetune: FinetuneConfig = Field(default_factory=FinetuneConfig)
+    verdict: VerdictConfig = Field(default_factory=VerdictConfig)
+
+    @field_validator("plan", mode="after")
+    @classmethod
+    def _named(cls, plans: dict[str, Plan]) -> dict[str, Plan]:
+        for name in plans:
+            if name == "raw" or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name):
+                raise ValueError(f'plan name "{name}": use letters, digits and -_.+ (and not "raw", which is the data as it is)')
+        return {name: plan.model_copy(update={"name": name}) for name, plan in plans.items()}
+
+    @model_validator(mode="after")
+    def _arms(self) -> Config:
+        for arm in self.arm:
+            if arm.plan != "raw" and arm.plan not in self.plan:
+                raise ValueError(f'arm: no plan "{arm.plan}".{suggest(arm.plan, [*self.plan, "raw"])}')
+        return self
+
+    def get_plan(self, name: str) -> Plan:
+        """The plan called `name`, or an InputError that lists the plans there are."""
+        if name not in self.plan:
+            known = ", ".join(self.plan) or "none"
+            raise InputError(f'no plan "{name}" in the config.{suggest(name, self.plan)} Plans there: {known}.')
+        return self.plan[name]
+
+
+DataConfig.model_rebuild()
+
+
+def load(path: str | Path) -> Config:
+    """Read and validate a config file.
+
+    Parameters
+    ----------
+    path
+        A TOML file. ``${NAME}`` in strings is replaced by the environment; relative data paths are left as they are
+        (relative to the working directory).
+
+    Raises
+    ------
+    InputError
+        For a missing file, TOML that does not parse (with line and column), unset variables and every key that does
+        not validate: one message that lists all of them.
+
+    """
+    path = Path(path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such config file. `evenset check DATA --init` writes one.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a config file: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from None
+    return parse(raw, source=str(path))
+
+
+def parse(raw: dict[str, Any], *, source: str = "config") -> Config:
+    """Validate a config given as nested dicts.
+
+    Examples
+    --------
+    >>> parse({"finetune": {"seeds": 5}}).finetune.seeds
+    5
+    >>> parse({"finetune": {"sedes": 5}})
+    Traceback (most recent call last):
+        ...
+    evenset.data.errors.InputError: config: finetune.sedes: unknown key. Did you mean "seeds"?
+
+    """
+    raw = _expand(raw, source=source)
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        problems = [_problem(item) for item in error.errors(include_url=False)]
+        lead = f"{source}: " if len(problems) == 1 else f"{source}: {len(problems)} problems\n  "
+        raise InputError(lead + "\n  ".join(problems)) from None
+
+
+def _expand(value: Any, *, source: str, key: str = "") -> Any:
+    """Replace ${NAME} in all strings of a nested structure."""
+    if isinstance(value, dict):
+        return {name: _expand(item, source=source, key=f"{key}.{name}".lstrip(".")) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, source=source, key=key) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in os.environ:
+            raise InputError(f"{source}: {key}: the environment variable {name} is not set; run `export {name}=...` first")
+        return os.environ[name]
+
+    return re.sub(r"\$\{(\w+)\}", variable, value)
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "data": DataConfig, "probe": ProbeConfig, "check": CheckRule, "arm": ArmConfig, "finetune": FinetuneConfig,
+    "verdict": VerdictConfig, "subsample": SubsampleConfig, "scrub": ScrubStep, "swap": SwapStep, "topup": TopupStep,
+    "resample": ResampleStep, "reweight": ReweightStep,
+}  # fmt: skip
+
+
+def _problem(item: Any) -> str:
+    """One pydantic error as a line a person can act on."""
+    location = [part for part in item["loc"] if part != "function-after"]
+    key = ""
+    for part in location:
+        key += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
+    key = key.lstrip(".") or "config"
+    if item["type"] == "extra_forbidden":
+        section = next((_SECTIONS[p] for p in reversed(location[:-1]) if p in _SECTIONS), Config)
+        choices = [field.alias or name for name, field in section.model_fields.items()]
+        return f"{key}: unknown key.{suggest(str(location[-1]), choices) or ' Known: ' + ', '.join(choices) + '.'}"
+    found = item.get("input")
+    shown = "" if item["type"] in ("missing", "value_error") or isinstance(found, dict | list) else f"; found {found!r}"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] in ("literal_error", "union_tag_invalid"):
+        expected = str(item["ctx"].get("expected") or item["ctx"].get("expected_tags"))
+        options = re.findall(r"'([^']*)'", expected)
+        wrong = str(item["ctx"].get("tag", found))
+        return f'{key}: "{wrong}" is not one of {", ".join(options)}.{suggest(wrong, options)}'
+    return f"{key}: {message[0].lower() + message[1:]}{shown}"
