@@ -1,0 +1,59 @@
+# `make demo` and `make test` need only python3 (3.11 or newer) and make; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# An editable install in strict mode knows only the files there were: reinstall when one comes or goes.
+FILES := $(sort $(wildcard *.py */*.py data/*/*.toml)) pyproject.toml
+LIST := $(VENV)/.files
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+EDITABLE := --config-settings editable_mode=strict -e
+
+.PHONY: demo test quick lint bench docs docs-check install clean FORCE
+
+demo: $(VENV)/.demo
+	$(BIN)/evenset demo --out demo --overwrite
+
+test: $(VENV)/.all
+	$(BIN)/python -m pytest --doctest-modules --pyargs tests evenset.audit evenset.curate evenset.data evenset.finetune
+
+quick: $(VENV)/.all
+	$(BIN)/python -m pytest -m "not slow and not real" -x
+
+lint: $(VENV)/.all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p evenset
+
+bench: $(VENV)/.all
+	$(BIN)/python benchmarks/counting.py
+
+# docs/measures.md is made from the table of measures; docs-check fails when the two differ and runs the README's commands.
+docs: $(VENV)/.all
+	$(BIN)/python -m evenset.audit.measures > docs/measures.md
+
+docs-check: $(VENV)/.all
+	$(BIN)/python -m evenset.audit.measures | diff - docs/measures.md
+	$(BIN)/python docs/run_examples.py README.md
+
+install: $(VENV)/.all
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "evenset needs Python 3.11 or newer; set PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip setuptools wheel
+
+# Rewritten only when the list of files changes, so that make reinstalls exactly then.
+$(LIST): FORCE | $(VENV)/pyvenv.cfg
+	@echo "$(FILES)" | cmp -s - $@ || echo "$(FILES)" > $@
+
+$(VENV)/.demo: $(LIST) pyproject.toml constraints.txt
+	@if [ -e $(VENV)/.all ]; then $(PIP) --no-deps --no-build-isolation $(EDITABLE) .; \
+	else $(PIP) -c constraints.txt $(EDITABLE) ".[vectors,grammar]"; fi
+	@touch $@
+
+$(VENV)/.all: $(LIST) pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt $(EDITABLE) ".[all]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build demo out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,549 @@
+"""The command line: parse, call one function, print. No logic lives here.
+
+Exit codes: 0 done or passed, 1 a check or a verdict failed, 2 the input or the usage is wrong, 3 unclear (too little
+evidence), 4 a defect in evenset, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .data import Dataset
+    from .data.config import Config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+_config = click.option("--config", "config_path", type=click.Path(path_type=Path), help="evenset.toml; flags override it.")
+_out = click.option("--out", type=click.Path(path_type=Path), help="Folder for the results; whole or absent, never half.")
+_seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random draw.")
+_overwrite = click.option("--overwrite", is_flag=True, help="Use the --out folder even if it holds another run's files.")
+_quiet = click.option("--quiet", is_flag=True, help="No progress and no guesses on stderr.")
+_json = click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout; the rest on stderr.")
+_columns = _options(
+    click.option("--text", help="Column with the text."),
+    click.option("--label", help="Column with the label."),
+    click.option("--positive", help="Value of the label that counts as positive."),
+    click.option("--label-threshold", type=float, metavar="X", help="Label is positive when its number is >= X."),
+    click.option("--axis", "axes", multiple=True, metavar="NAME", help="pronouns, identity, column:COL, column:COL>=0.5, lexicon:FILE, A+B. Repeatable."),
+    click.option("--weight", help="Column with row weights."),
+    click.option("--id", "id_column", help="Column that names each row; otherwise rows are named by their content."),
+    click.option("--preset", help="bias-in-bios, jigsaw or civil-comments: the columns these data sets come with."),
+    click.option("--encoding", help="Encoding of csv and tsv files, for example latin-1."),
+)  # fmt: skip
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="evenset")
+def cli() -> None:
+    """Will your fine-tuning data teach a model a social bias? Audit it, change it, and prove that the gap shrank.
+
+    \b
+    evenset demo                              the whole loop on a built-in sample
+    evenset audit comments.csv                score your own data
+    evenset check comments.csv --init         write evenset.toml with thresholds from today's data
+    evenset check comments.csv --config evenset.toml      fail CI when the bias grows
+    evenset run --config evenset.toml         audit, curate, train, verdict
+    """
+
+
+@cli.command(short_help="Score the bias of a data set.")
+@click.argument("data", nargs=-1)
+@_config
+@_columns
+@click.option("--measures", help="Comma-separated measures; default all. See `evenset measures`.")
+@_out
+@_overwrite
+@_seed
+@_quiet
+@_json
+def audit(data: tuple[str, ...], config_path: Path | None, measures: str | None, out: Path | None, overwrite: bool, seed: int, quiet: bool, as_json: bool, **flags: Any) -> int:  # noqa: E501, FBT001
+    """Score the bias of DATA: who is mentioned, with which label, and how sure that is.
+
+    DATA is csv, tsv, jsonl (.gz, .zst), parquet, arrow, a Hugging Face dataset folder, a glob, or - for stdin. Columns
+    that are not named are guessed from the file and said aloud.
+
+    \b
+    evenset audit comments.csv
+    evenset audit bios.parquet --text bio --label profession --axis pronouns --out audit/
+    evenset audit jigsaw.csv --preset jigsaw --axis "column:muslim>=0.5" --json | jq .scores
+    """
+    from . import audit as room
+
+    config = _load(config_path)
+    dataset = _open(data, config, flags, quiet=quiet, spool=out)
+    chosen = None if measures is None else [name.strip() for name in measures.split(",") if name.strip()]
+    axes = _axes(config, flags)
+    with _claimed(out, "audit", [dataset.sha256(), axes, chosen, config.model_dump_json()], overwrite=overwrite):
+        with _progress(quiet=quiet or as_json) as progress:
+            report = room.run(dataset, axes=axes, rules=config.check, reference=config.reference, measures=chosen, seed=seed, progress=progress)  # noqa: E501
+        if out is not None:
+            report.save(out)
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _stdout().print(report.scorecard())
+        _say(f"written: {out / 'audit.json'}" if out else "to keep the report: --out DIR", quiet=quiet)
+    return 0
+
+
+@cli.command(short_help="Change a data set by a plan, with a ledger of every change.")
+@click.argument("data", nargs=-1)
+@_config
+@click.option("--plan", "plan_name", help="Which [plan.NAME] of the config; needless where there is one.")
+@click.option("--placebo", is_flag=True, help="Apply the plan's placebo instead: as many changes, at random.")
+@click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
+@_columns
+@_out
+@_overwrite
+@_seed
+@_quiet
+@_json
+def curate(data: tuple[str, ...], config_path: Path | None, plan_name: str | None, placebo: bool, dry_run: bool, out: Path | None, overwrite: bool, seed: int, quiet: bool, as_json: bool, **flags: Any) -> int:  # noqa: E501, FBT001
+    """Apply a plan to DATA: edits, then copies, then selection, then weights. Every change goes into a ledger.
+
+    \b
+    evenset curate train.csv --config evenset.toml --plan scrub --dry-run
+    evenset curate train.csv --config evenset.toml --plan balance --out curated/
+    evenset restore curated/data.csv --ledger curated/ledger.parquet --original train.csv --out back/
+    """
+    from . import curate as room
+    from .data import InputError
+    from .data.config import Config as ConfigModel
+
+    if config_path is None:
+        raise InputError("curate needs --config FILE with a [plan.NAME]. `evenset check DATA --init` writes a first one.")
+    if out is None and not dry_run:
+        raise InputError("curate needs --out DIR for the curated rows, or --dry-run to write nothing.")
+    config: ConfigModel = _load(config_path)
+    if plan_name is None:
+        if len(config.plan) != 1:
+            raise InputError(f"--plan NAME is needed; plans in {config_path}: {', '.join(config.plan) or 'none'}.")
+        plan_name = next(iter(config.plan))
+    plan = config.get_plan(plan_name)
+    dataset = _open(data, config, flags, quiet=quiet, spool=out)
+    key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, _axes(config, flags)]
+    with _claimed(None if dry_run else out, "curate", key, overwrite=overwrite), _progress(quiet=quiet or as_json):
+        result = room.run(dataset, plan, axes=_axes(config, flags), seed=seed, placebo=placebo, out=None if dry_run else out, dry_run=dry_run)  # noqa: E501
+    if as_json:
+        _print_json(result.to_dict())
+    else:
+        _stdout().print(result.summary())
+        _say("dry run: nothing was written" if dry_run else f"written: {out}", quiet=quiet)
+    return 0
+
+
+@cli.command(short_help="Undo a curation from its ledger.")
+@click.argument("curated")
+@click.option("--ledger", required=True, type=click.Path(path_type=Path), help="ledger.parquet of the curation.")
+@click.option("--original", help="The data before curation; needed where rows were dropped.")
+@click.option("--text", help="Column with the text; default the one in the ledger.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the restored rows.")
+@_overwrite
+@_quiet
+def restore(curated: str, ledger: Path, original: str | None, text: str | None, out: Path, overwrite: bool, quiet: bool) -> int:  # noqa: FBT001
+    """Give back the rows as they were before a curation, order included.
+
+    \b
+    evenset restore curated/data.csv --ledger curated/ledger.parquet --out back/
+    """
+    from . import curate as room
+
+    with _claimed(out, "restore", [curated, str(ledger)], overwrite=overwrite):
+        written = room.restore(curated, ledger, text=text, original=original, out=out)
+    _say(f"written: {written}", quiet=quiet)
+    return 0
+
+
+@cli.command(short_help="Train every arm and seed of a config, then the verdict.")
+@click.option("--config", "config_path", required=True, type=click.Path(path_type=Path), help="evenset.toml.")
+@_out
+@_overwrite
+@_quiet
+@_json
+def finetune(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:  # noqa: FBT001
+    """Train every arm (plan x upstream) over all seeds and say whether the gap shrank. Finished runs are kept.
+
+    \b
+    evenset finetune --config evenset.toml --out out/
+    """
+    return _pipeline(config_path, out, overwrite=overwrite, quiet=quiet, as_json=as_json, write_curated=False)
+
+
+@cli.command(short_help="Audit, curate, train, verdict: the whole loop.")
+@click.option("--config", "config_path", required=True, type=click.Path(path_type=Path), help="evenset.toml.")
+@_out
+@_overwrite
+@_quiet
+@_json
+def run(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:  # noqa: FBT001
+    """Run the whole loop of a config. Stopped half-way, the same command goes on where it was.
+
+    \b
+    evenset run --config examples/toxicity.toml --out out/toxicity
+    """
+    return _pipeline(config_path, out, overwrite=overwrite, quiet=quiet, as_json=as_json, write_curated=True)
+
+
+def _pipeline(config_path: Path, out: Path | None, *, overwrite: bool, quiet: bool, as_json: bool, write_curated: bool) -> int:
+    from . import finetune as room
+    from .finetune.report import verdict_table
+
+    config = _load(config_path)
+    out = out or Path("out") / config_path.stem
+    with _claimed(out, "run", [config_path.stem], overwrite=overwrite), _progress(quiet=quiet or as_json) as progress:
+        verdict = room.run(config, out=out, progress=progress, write_curated=write_curated)
+    if as_json:
+        _print_json(verdict.to_dict())
+    else:
+        _stdout().print(verdict_table(verdict))
+        _say(f"written: {out}", quiet=quiet)
+    return int(verdict.exit_code)
+
+
+@cli.command(short_help="Gaps and verdict from anyone's predictions.")
+@click.argument("scores", nargs=-1, required=True)
+@click.option("--yardstick", required=True, type=click.Path(path_type=Path), help="audit.json of the raw training data.")
+@_config
+@click.option("--axis", help="Axis of the yardstick; needless where the audit has one.")
+@click.option("--measure", type=click.Choice(["fpr", "tpr"]), help="Which gap; default from the config, else fpr.")
+@_out
+@_overwrite
+@_quiet
+@_json
+def verify(scores: tuple[str, ...], yardstick: Path, config_path: Path | None, axis: str | None, measure: str | None, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:  # noqa: E501, FBT001
+    """Judge predictions that any trainer made: csv or parquet with arm, upstream, seed, id, label, score and groups.
+
+    \b
+    evenset audit train.csv --out audit/
+    evenset verify scores.parquet --yardstick audit/audit.json
+    """
+    from . import finetune as room
+    from .finetune.report import verdict_table
+
+    config = _load(config_path)
+    settings = config.verdict
+    if axis or measure:
+        settings = settings.model_copy(update={k: v for k, v in {"axis": axis, "measure": measure}.items() if v})
+    with _claimed(out, "verify", [list(scores), settings.model_dump_json()], overwrite=overwrite):
+        verdict = room.verify_files(scores, yardstick, settings=settings)
+        if out is not None:
+            verdict.save(out)
+    if as_json:
+        _print_json(verdict.to_dict())
+    else:
+        _stdout().print(verdict_table(verdict))
+        _say(f"written: {out / 'verdict.json'}" if out else "to keep the verdict: --out DIR", quiet=quiet)
+    return int(verdict.exit_code)
+
+
+@cli.command(short_help="Hold a data set against thresholds; for CI.")
+@click.argument("data", nargs=-1)
+@_config
+@_columns
+@click.option("--init", "write_init", is_flag=True, help="Write a config with thresholds from today's data and stop.")
+@click.option("--allow-unclear", is_flag=True, help="Exit 0 instead of 3 where the evidence is too thin.")
+@_out
+@_overwrite
+@_seed
+@_quiet
+@_json
+def check(data: tuple[str, ...], config_path: Path | None, write_init: bool, allow_unclear: bool, out: Path | None, overwrite: bool, seed: int, quiet: bool, as_json: bool, **flags: Any) -> int:  # noqa: E501, FBT001
+    """Compare the audit of DATA with limits; exit 0 passed, 1 failed, 3 unclear.
+
+    \b
+    evenset check comments.csv --init                     writes evenset.toml
+    evenset check comments.csv --config evenset.toml --out check/     check.json and junit.xml
+    """
+    from . import audit as room
+    from .data import InputError
+    from .data.files import write_text
+
+    config = _load(config_path)
+    dataset = _open(data, config, flags, quiet=quiet, spool=out)
+    axes = _axes(config, flags)
+    target = config_path or Path("evenset.toml")
+    if write_init:
+        target = Path("evenset.toml") if config_path is None else config_path
+        if target.exists() and not overwrite:
+            raise InputError(f"{target}: exists already; --overwrite replaces it.")
+        with _progress(quiet=quiet or as_json) as progress:
+            report = room.run(dataset, axes=axes, reference=config.reference, seed=seed, progress=progress)
+        write_text(target, room.init_config(report, dataset=dataset, axes=axes))
+        _say(f"written: {target}. Next: evenset check {' '.join(data)} --config {target}", quiet=quiet)
+        return 0
+    with _claimed(out, "check", [dataset.sha256(), axes, config.model_dump_json()], overwrite=overwrite):
+        with _progress(quiet=quiet or as_json) as progress:
+            report = room.run(dataset, axes=axes, rules=config.check, reference=config.reference, seed=seed, progress=progress)  # noqa: E501
+        result = room.check(report, rules=config.check)
+        if out is not None:
+            result.save(out)
+    if as_json:
+        _print_json(result.to_dict())
+    else:
+        _stdout().print(result.table())
+        _say(f"written: {out / 'check.json'}, {out / 'junit.xml'}" if out else "for CI: --out DIR writes junit.xml", quiet=quiet)
+    return int(result.exit_code(allow_unclear=allow_unclear))
+
+
+@cli.command(short_help="The whole loop on the built-in sample; no network, no GPU.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder for the results.")
+@click.option("--rows", type=click.IntRange(min=500), default=None, help="Rows of the training sample.")
+@_overwrite
+@_quiet
+def demo(out: Path, rows: int | None, overwrite: bool, quiet: bool) -> int:  # noqa: FBT001
+    """Run audit, curate, finetune and verdict on a synthetic sample whose bias we planted, and compare with the truth.
+
+    \b
+    evenset demo --out demo/
+    """
+    from .finetune import demo as room
+
+    with _claimed(out, "demo", [rows], overwrite=overwrite), _progress(quiet=quiet) as progress:
+        result = room.run(out, rows=rows, progress=progress)
+    _stdout().print(result.summary())
+    _say(f"written: {out}", quiet=quiet)
+    return 0 if result.matched else 4
+
+
+@cli.command(short_help="Write the built-in synthetic data, with its planted truth.")
+@click.argument("kind", type=click.Choice(["bios", "comments"]))
+@click.option("--rows", type=click.IntRange(min=1), default=6000, show_default=True)
+@_seed
+@click.option("--out", type=click.Path(path_type=Path), default=Path("sample"), show_default=True)
+@_overwrite
+@_quiet
+def sample(kind: str, rows: int, seed: int, out: Path, overwrite: bool, quiet: bool) -> int:  # noqa: FBT001
+    """Write synthetic biographies or comments and truth.json, which says what was planted.
+
+    \b
+    evenset sample bios --rows 20000 --seed 1 --out sample/
+    evenset audit sample/bios.parquet
+    """
+    from .data import sample as room
+
+    with _claimed(out, "sample", [kind, rows, seed], overwrite=overwrite):
+        written = room.write(kind, rows=rows, seed=seed, out=out)
+    _say("written: " + ", ".join(str(path) for path in written), quiet=quiet)
+    return 0
+
+
+@cli.group(short_help="Look at and validate word lists.")
+def lexicon() -> None:
+    """Look at the built-in lexicons and validate your own."""
+
+
+@lexicon.command("show", short_help="The groups and forms of a lexicon.")
+@click.argument("name", required=False)
+@_json
+def lexicon_show(name: str | None, as_json: bool) -> int:  # noqa: FBT001
+    """Print the groups and forms of lexicon NAME (built-in or a file); without NAME list the built-in ones."""
+    from rich.table import Table
+
+    from .data import lexicon as room
+
+    if name is None:
+        names = room.builtin_names()
+        if as_json:
+            _print_json(list(names))
+        else:
+            _stdout().print("\n".join(names))
+        return 0
+    book = room.load(name)
+    rows = [(g.axis, g.name, ", ".join(f.text for f in book.forms if f.group == i), g.ambiguous) for i, g in enumerate(book.groups)]
+    if as_json:
+        _print_json({
+            "name": book.name, "version": book.version, "language": book.language, "source": book.source,
+            "licence": book.licence, "sha256": book.sha256,
+            "groups": [{"axis": a, "name": n, "forms": f.split(", "), "ambiguous": amb} for a, n, f, amb in rows],
+        })  # fmt: skip
+        return 0
+    table = Table(title=f"{book.name} {book.version} ({book.language}, {book.licence})", title_justify="left")
+    for heading in ("axis", "group", "forms"):
+        table.add_column(heading)
+    for axis, group, forms, ambiguous in rows:
+        table.add_row(axis, group + (" *" if ambiguous else ""), forms)
+    _stdout().print(table)
+    _stdout().print("* ambiguous: counted, shown apart, sets no status by default")
+    return 0
+
+
+@lexicon.command("validate", short_help="Check a lexicon file.")
+@click.argument("file", type=click.Path(path_type=Path))
+def lexicon_validate(file: Path) -> int:
+    """Check a lexicon FILE and list everything that is wrong with it."""
+    from .data import InputError
+    from .data import lexicon as room
+
+    problems = room.validate(file)
+    if problems:
+        raise InputError(f"{file}: {len(problems)} problem(s)\n  " + "\n  ".join(problems))
+    _stdout().print(f"{file}: fine")
+    return 0
+
+
+@cli.command(short_help="The table of measures.")
+def measures() -> int:
+    """List every measure: name, formula, range and source."""
+    from .audit.measures import MEASURES
+
+    for measure in MEASURES.values():
+        _stdout().print(f"[bold]{measure.name}[/bold]  {measure.summary}\n    {measure.formula}   range {measure.range}   {measure.source}", soft_wrap=True)  # noqa: E501
+    return 0
+
+
+# -- what the commands share ------------------------------------------------------------------------------------------
+
+
+def _load(path: Path | None) -> Config:
+    from .data import config
+
+    return config.load(path) if path is not None else config.Config()
+
+
+def _axes(config: Config, flags: dict[str, Any]) -> list[str]:
+    return list(flags.get("axes") or ()) or list(config.data.axes)
+
+
+def _open(data: Sequence[str], config: Config, flags: dict[str, Any], *, quiet: bool, spool: Path | None) -> Dataset:
+    """The dataset that the arguments, or else the config, name; what had to be guessed is said on stderr."""
+    from . import data as room
+
+    section = config.data
+    source: str | list[str]
+    if data:
+        source = data[0] if len(data) == 1 else list(data)
+    elif section.train is not None:
+        source = section.train
+    else:
+        raise room.InputError("no DATA given: name a file, or a config with [data] train = \"...\".")
+    chosen = {
+        name: flags.get(flag) if flags.get(flag) is not None else getattr(section, name)
+        for name, flag in {
+            "text": "text", "label": "label", "positive": "positive", "label_threshold": "label_threshold",
+            "weight": "weight", "id": "id_column", "preset": "preset", "encoding": "encoding",
+        }.items()
+    }  # fmt: skip
+    dataset = room.open(source, spool=spool, **chosen)
+    for note in dataset.notes:
+        _say(note, quiet=quiet)
+    return dataset
+
+
+@contextlib.contextmanager
+def _claimed(out: Path | None, command: str, key: list[Any], *, overwrite: bool) -> Iterator[None]:
+    """Hold the output folder for the time of the command, if there is one."""
+    if out is None:
+        yield
+        return
+    import hashlib
+
+    from .data.files import OutputFolder
+
+    fingerprint = hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:16]
+    with OutputFolder.claim(out, command=command, fingerprint=fingerprint, overwrite=overwrite):
+        yield
+
+
+@contextlib.contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None] | None]:
+    """Yield a callback (what, done, total) that draws a bar on stderr; None where nothing shall be drawn."""
+    console = _stderr()
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:  # noqa: E501
+        tasks: dict[str, Any] = {}
+
+        def update(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield update
+
+
+def _stdout() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=False)
+    # A pipe has no width of its own: 80 columns unless COLUMNS says otherwise.
+    return console
+
+
+def _stderr() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def _say(message: str, *, quiet: bool) -> None:
+    if not quiet:
+        click.echo(message, err=True)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def main() -> None:
+    """Entry point of the `evenset` command: turns results and errors into exit codes."""
+    sys.exit(invoke(None))
+
+
+def invoke(arguments: Sequence[str] | None) -> int:
+    """Run the command line on `arguments` (default: the process's own) and return its exit code."""
+    from .data.errors import EvensetError
+
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), prog_name="evenset", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped. What was finished is kept; the same command goes on from there.", err=True)
+        return 130
+    except EvensetError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away (for example `| head`): not our failure. Keep the interpreter quiet at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("EVENSET_DEBUG"):
+            raise
+        click.echo(
+            f"defect: {type(error).__name__}: {error}\nThis is a fault of evenset {__version__}, not of your data. "
+            "Please report it with the output of the same command under EVENSET_DEBUG=1.",
+            err=True,
+        )
+        return 4
+    return code if isinstance(code, int) else 0
