@@ -1,15 +1,15 @@
-"""The one tokenizer: counting, matching, scrubbing and vectors all use it, so they cannot disagree about what a word is.
+"""The one tokenizer: counting, matching, scrubbing and vectors share it, so they cannot disagree about what a word is.
 
 A token is a maximal run of letters, marks and digits (Unicode categories L*, M*, N*). Everything else separates, also
-apostrophes, hyphens, underscores, ``#``, ``/`` and ``@``, and so does the end of a row. Positions are byte offsets of the
-raw text, which is never changed; case is folded once for each vocabulary string, never over the text.
+apostrophes, hyphens, underscores, ``#``, ``/`` and ``@``, and so does the end of a row. Positions are byte offsets of
+the raw text, which is never changed; case is folded once for each vocabulary string, never over the text.
 """
 
 import sys
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,10 @@ from .errors import InputError
 
 # Small enough that a block, its mask and its temporaries stay in the processor's second-level cache.
 _BLOCK = 1 << 17
-_WORD_ASCII = bytes(b for b in range(128) if chr(b).isalnum())
-_SEPARATING_ASCII = bytes(b for b in range(128) if not chr(b).isalnum())
+# _KEEP[k] keeps the first k bytes of eight, read little-endian.
+_KEEP = np.array([(1 << 8 * k) - 1 for k in range(9)], "<u8")
+# Distinct strings (an Arrow array) and each token as an index into them.
+_Coded: TypeAlias = tuple[Any, npt.NDArray[np.int32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Tokens:
 
 
 def fold(text: str) -> str:
-    """Return the form under which two spellings of a word count as one: full case folding of the composed text (NFC).
+    r"""Return the form under which two spellings of a word count as one: full case folding of the composed text (NFC).
 
     Composing first makes "é" as one code point and "e" with a combining accent the same word. Accents are kept.
 
@@ -83,7 +85,7 @@ def fold(text: str) -> str:
     --------
     >>> fold("STRASSE") == fold("Straße")
     True
-    >>> fold("e\\u0301") == fold("\\u00c9")
+    >>> fold("e\u0301") == fold("\u00c9")
     True
     >>> fold("café") == fold("cafe")
     False
@@ -97,7 +99,7 @@ def tokenize(text: Any) -> Tokens:
     Parameters
     ----------
     text : pyarrow.LargeStringArray
-        One text a row; other Arrow string types and chunked arrays are accepted and cast. A null counts as an empty text.
+        One text a row; other Arrow string types and chunked arrays are cast. A null counts as an empty text.
 
     Returns
     -------
@@ -123,15 +125,14 @@ def tokenize(text: Any) -> Tokens:
     ([0, 4, 4, 6], ['she', 's', 'african', 'american', 'yes', 'she'])
     """
     data, offsets = _bytes(text)
-    edges, words = _edges(data)
-    edges = _split_at_rows(edges, offsets)
+    edges = _edges(data, offsets)
     starts = np.ascontiguousarray(edges[0::2])
     ends = np.ascontiguousarray(edges[1::2])
-    vocabulary, ids = _intern(words, ends - starts)
+    vocabulary, ids = _intern(data, starts, ends - starts)
     return Tokens(
         starts=starts,
         ends=ends,
-        splits=np.searchsorted(starts, offsets, side="left").astype(np.int64),
+        splits=np.searchsorted(starts, offsets, side="left").astype(np.int64, copy=False),
         offsets=offsets,
         ids=ids,
         vocabulary=vocabulary,
@@ -157,9 +158,10 @@ def _bytes(text: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     return data, offsets - first
 
 
-def _edges(data: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], bytes]:
-    """Where runs of word bytes begin and end (alternating), rows ignored; and all the word bytes, end to end."""
-    edges, words = [], []
+def _edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where tokens begin and end, alternating and ascending."""
+    found = []
+    rows = np.unique(offsets[1:-1])
     inside, low, size = False, 0, len(data)
     while low < size:
         high = min(low + _BLOCK, size)
@@ -167,29 +169,31 @@ def _edges(data: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], bytes]:
             high -= 1
             if high == low:
                 raise _not_utf8()
-        block = data[low:high]
-        word, ascii_only = _word_bytes(block)
-        change = np.empty(len(block), np.bool_)
+        word = _word_bytes(data[low:high])
+        change = np.empty(len(word), np.bool_)
         change[0] = word[0] != inside
         np.not_equal(word[1:], word[:-1], out=change[1:])
-        edges.append(np.flatnonzero(change) + low)
-        # bytes.translate drops bytes several times faster than a boolean index, which pays for every run.
-        kept = block if ascii_only else np.where(word, block, np.uint8(32))
-        words.append(kept.tobytes().translate(None, _SEPARATING_ASCII))
+        edges = np.flatnonzero(change)
+        # A row that starts inside a run ends one token and begins another.
+        begins = rows[slice(*np.searchsorted(rows, (max(low, 1), high)))] - low
+        begins = begins[word[begins] & ~change[begins]]
+        if len(begins):
+            edges = np.insert(edges, np.repeat(np.searchsorted(edges, begins), 2), np.repeat(begins, 2))
+        found.append(edges + low)
         inside, low = bool(word[-1]), high
     if inside:
-        edges.append(np.array([size]))
-    return (np.concatenate(edges) if edges else np.zeros(0)).astype(np.int64, copy=False), b"".join(words)
+        found.append(np.array([size]))
+    return np.concatenate(found).astype(np.int64, copy=False) if found else np.zeros(0, np.int64)
 
 
-def _word_bytes(block: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.bool_], bool]:
-    """Which bytes of a block belong to a letter, mark or digit; and whether the block is plain ASCII."""
+def _word_bytes(block: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Which bytes of a block belong to a letter, mark or digit."""
     # Unsigned arithmetic wraps round, so one comparison tests both ends of a range.
     word = ((block | 0x20) - np.uint8(97)) < 26
     word |= (block - np.uint8(48)) < 10
     beyond = block >= 0x80
     if not beyond.any():
-        return word, True
+        return word
     where = np.flatnonzero(beyond)
     # The bytes beyond ASCII, without the rest, are whole code points one after another.
     coded = np.concatenate([block[where], np.zeros(3, np.uint8)])
@@ -212,12 +216,12 @@ def _word_bytes(block: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.bool_], bo
     if point.max() > sys.maxunicode:
         raise _not_utf8()
     word[where] = np.repeat(_word_points()[point], length)
-    return word, False
+    return word
 
 
 @cache
 def _word_points() -> npt.NDArray[np.bool_]:
-    """For each code point, whether it is a letter, a mark or a digit. Made on first use: plain ASCII text needs none."""
+    """For each code point, whether it is a letter, a mark or a digit. Made on first use: plain ASCII needs none."""
     table = np.zeros(sys.maxunicode + 1, np.bool_)
     # The planes between hold no character and the last two are for private use, so only these are looked up; a test
     # compares the whole table with unicodedata.
@@ -227,34 +231,85 @@ def _word_points() -> npt.NDArray[np.bool_]:
     return table
 
 
-def _split_at_rows(edges: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """End a run where its row ends, and begin another: each row start inside a run is put in twice."""
-    inner = np.unique(offsets[1:-1])
-    before = np.searchsorted(edges, inner, side="left")
-    inside = before % 2 == 1
-    inner, before = inner[inside], before[inside]
-    cut = edges[before] != inner  # an odd count of edges before it means that one more follows
-    if not cut.any():
-        return edges
-    return np.insert(edges, np.repeat(before[cut], 2), np.repeat(inner[cut], 2))
+def _intern(
+    data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+) -> tuple[Any, npt.NDArray[np.int32]]:
+    """The distinct strings among the tokens, and each token as an index into them.
+
+    Exact: Arrow compares the values, not only their hashes. Nine tokens in ten have at most 8 bytes and most others at
+    most 16. As integers and short fixed-size values they are interned some times faster than as strings, which leaves
+    few tokens, of any length, for the general way.
+    """
+    ids = np.empty(len(starts), np.int32)
+    vocabulary = [pa.array([], pa.large_string())]
+    size, short, long = 0, lengths <= 8, lengths > 16
+    for chosen, encode in ((short, _encode_8), (~(short | long), _encode_16), (long, _encode_any)):
+        if not chosen.any():
+            continue
+        strings, codes = encode(data, starts[chosen], lengths[chosen])
+        ids[chosen] = codes + np.int32(size)
+        vocabulary.append(strings)
+        size += len(strings)
+    return pa.concat_arrays(vocabulary), ids
 
 
-def _intern(words: bytes, lengths: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.int32]]:
-    """The distinct strings among the tokens, and each token as an index into them. Exact: Arrow compares, not only hashes."""
+def _encode_8(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> _Coded:
+    return _encode_fixed(data, starts, lengths, pa.uint64(), 8)
+
+
+def _encode_16(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> _Coded:
+    return _encode_fixed(data, starts, lengths, pa.binary(16), 16)
+
+
+def _encode_fixed(
+    data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], kind: Any, width: int
+) -> _Coded:
+    """Intern tokens of at most `width` bytes, padded with NUL, which is no token byte and so is unambiguous."""
+    if len(data) < width:
+        data = np.concatenate([data, np.zeros(width - len(data), np.uint8)])
+    last = len(data) - width
+    windows: npt.NDArray[Any] = np.ndarray((last + 1,), f"V{width}", buffer=data, strides=(1,))
+    cells = windows[np.minimum(starts, last)].view("<u8").reshape(-1, width // 8)
+    for part in range(width // 8):
+        cells[:, part] &= _KEEP[np.clip(lengths - 8 * part, 0, 8)]
+    for late in np.flatnonzero(starts > last):  # at most `width` tokens, where the window would pass the end
+        token = data[starts[late] : starts[late] + lengths[late]].tobytes()
+        cells[late] = np.frombuffer(token.ljust(width, b"\0"), "<u8")
+    coded = pa.Array.from_buffers(kind, len(cells), [None, pa.py_buffer(cells)]).dictionary_encode()
+    distinct = np.frombuffer(coded.dictionary.buffers()[1], np.uint8, len(coded.dictionary) * width).reshape(-1, width)
+    used = distinct != 0
+    return _strings(distinct[used], used.sum(axis=1)), _codes(coded)
+
+
+def _encode_any(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> _Coded:
+    """Intern tokens of any length: their bytes are laid end to end first."""
+    before = np.cumsum(lengths) - lengths
+    where = np.repeat(starts - before, lengths)
+    where += np.arange(len(where))
+    coded = _strings(data[where], lengths).dictionary_encode()
+    return coded.dictionary, _codes(coded)
+
+
+def _strings(data: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> Any:
+    """An Arrow string array over bytes that lie end to end."""
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    spelt = pa.LargeStringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(words))
-    coded = spelt.dictionary_encode()
-    return coded.dictionary, coded.indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    return pa.LargeStringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(data))
+
+
+def _codes(coded: Any) -> npt.NDArray[np.int32]:
+    """The indices of a dictionary array (its own to_numpy would import pandas)."""
+    return np.frombuffer(coded.indices.buffers()[1], np.int32, len(coded))
 
 
 def _fold_all(vocabulary: Any) -> list[str]:
-    """:func:`fold` of every string. A line feed is no token byte and folds and composes with nothing: one call does all."""
+    """:func:`fold` of every string, in one call: a line feed is no token byte, folds and composes with nothing."""
     if len(vocabulary) == 0:
         return []
-    joined: str = pc.binary_join(pa.ListArray.from_arrays([0, len(vocabulary)], vocabulary), pa.scalar("\n", pa.large_string()))[0].as_py()
+    all_in_one = pa.ListArray.from_arrays([0, len(vocabulary)], vocabulary)
+    joined: str = pc.binary_join(all_in_one, pa.scalar("\n", pa.large_string()))[0].as_py()
     return fold(joined).split("\n")
 
 
 def _not_utf8() -> InputError:
-    return InputError("the text is not valid UTF-8; open the file with its right encoding (--encoding, for example latin-1)")
+    return InputError("the text is not valid UTF-8; name the encoding of the file (--encoding, for example latin-1)")
