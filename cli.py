@@ -97,7 +97,7 @@ def audit(data: tuple[str, ...], config_path: Path | None, measures: str | None,
     config = _load(config_path)
     dataset = _open(data, config, flags, quiet=quiet, spool=out)
     chosen = None if measures is None else [name.strip() for name in measures.split(",") if name.strip()]
-    axes = _axes(config, flags)
+    axes = _axes(config, flags, dataset)
     with _claimed(out, "audit", [dataset.sha256(), axes, chosen, config.model_dump_json()], overwrite=overwrite):
         with _progress(quiet=quiet or as_json) as progress:
             report = room.run(dataset, axes=axes, rules=config.check, reference=config.reference, measures=chosen, seed=seed, progress=progress)  # noqa: E501
@@ -146,9 +146,10 @@ def curate(data: tuple[str, ...], config_path: Path | None, plan_name: str | Non
         plan_name = next(iter(config.plan))
     plan = config.get_plan(plan_name)
     dataset = _open(data, config, flags, quiet=quiet, spool=out)
-    key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, _axes(config, flags)]
+    axes = _axes(config, flags, dataset)
+    key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, axes]
     with _claimed(None if dry_run else out, "curate", key, overwrite=overwrite), _progress(quiet=quiet or as_json):
-        result = room.run(dataset, plan, axes=_axes(config, flags), seed=seed, placebo=placebo, out=None if dry_run else out, dry_run=dry_run)  # noqa: E501
+        result = room.run(dataset, plan, axes=axes, seed=seed, placebo=placebo, out=None if dry_run else out, dry_run=dry_run)  # noqa: E501
     if as_json:
         _print_json(result.to_dict())
     else:
@@ -285,7 +286,7 @@ def check(data: tuple[str, ...], config_path: Path | None, write_init: bool, all
 
     config = _load(config_path)
     dataset = _open(data, config, flags, quiet=quiet, spool=out)
-    axes = _axes(config, flags)
+    axes = _axes(config, flags, dataset)
     target = config_path or Path("evenset.toml")
     if write_init:
         target = Path("evenset.toml") if config_path is None else config_path
@@ -425,8 +426,13 @@ def _load(path: Path | None) -> Config:
     return config.load(path) if path is not None else config.Config()
 
 
-def _axes(config: Config, flags: dict[str, Any]) -> list[str]:
-    return list(flags.get("axes") or ()) or list(config.data.axes)
+def _axes(config: Config, flags: dict[str, Any], dataset: Dataset) -> list[str]:
+    """The axes that the flags name, else the config, else the data set's preset, else the defaults."""
+    if flags.get("axes"):
+        return list(flags["axes"])
+    if "axes" in config.data.model_fields_set or not dataset.suggested_axes:
+        return list(config.data.axes)
+    return list(dataset.suggested_axes)
 
 
 def _open(data: Sequence[str], config: Config, flags: dict[str, Any], *, quiet: bool, spool: Path | None) -> Dataset:
@@ -547,3 +553,7 @@ def invoke(arguments: Sequence[str] | None) -> int:
         )
         return 4
     return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

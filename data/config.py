@@ -358,13 +358,19 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 }  # fmt: skip
 
 
+_STEPS = frozenset({"scrub", "swap", "topup", "resample", "reweight"})
+
+
 def _problem(item: Any) -> str:
     """One pydantic error as a line a person can act on."""
-    location = [part for part in item["loc"] if part != "function-after"]
+    location = item["loc"]
     key = ""
-    for part in location:
-        key += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
-    key = key.lstrip(".") or "config"
+    for before, part in zip((None, *location), location, strict=False):
+        if isinstance(part, int):
+            key += f"[{part + 1}]"
+        elif not (isinstance(before, int) and part in _STEPS):  # pydantic names the kind of step after its index
+            key += f".{part}"
+    key = key.lstrip(".")
     if item["type"] == "extra_forbidden":
         section = next((_SECTIONS[p] for p in reversed(location[:-1]) if p in _SECTIONS), Config)
         choices = [field.alias or name for name, field in section.model_fields.items()]
@@ -377,4 +383,5 @@ def _problem(item: Any) -> str:
         options = re.findall(r"'([^']*)'", expected)
         wrong = str(item["ctx"].get("tag", found))
         return f'{key}: "{wrong}" is not one of {", ".join(options)}.{suggest(wrong, options)}'
-    return f"{key}: {message[0].lower() + message[1:]}{shown}"
+    line = f"{message[0].lower() + message[1:]}{shown}"
+    return f"{key}: {line}" if key else line
