@@ -239,7 +239,7 @@ class VerdictConfig(_Model):
     measure: Literal["fpr", "tpr"] = "fpr"
     axis: str | None = None
     margin: Positive = 0.02
-    guard: Literal["auc", "macro_f1", "accuracy"] | None = None
+    guard: Literal["auto", "auc", "macro_f1"] = "auto"
     guard_loss: Positive = 0.01
     worst_group_loss: Positive = 0.02
     ambiguous: bool = False
