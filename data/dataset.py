@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .errors import InputError, suggest
-from .files import sha256_file
+from .files import sha256_files
 
 BATCH_ROWS = 65_536
 BATCH_BYTES = 16 << 20
@@ -178,6 +178,10 @@ class Dataset:
         Axes that a recognised preset brings, in the words of ``--axis``.
     need_label : bool
         Whether two label classes are wanted.
+    preset : str or None
+        The well-known data set that this is a copy of.
+    extra_columns : tuple of str
+        Columns that axes need, read from JSONL besides those that have a part.
     """
 
     columns: Columns
@@ -190,6 +194,7 @@ class Dataset:
     suggested_axes: tuple[str, ...] = ()
     need_label: bool = False
     preset: str | None = None
+    extra_columns: tuple[str, ...] = ()
 
     def batches(self, *, columns: Sequence[str] | None = None) -> Iterator[Batch]:
         """Read the rows from the start.
@@ -220,10 +225,7 @@ class Dataset:
             return memory_sha256(self)
         from .readers import data_files
 
-        files = data_files(self.form, self.paths)
-        if len(files) == 1:
-            return sha256_file(files[0])
-        return hashlib.sha256("\n".join(sha256_file(path) for path in files).encode()).hexdigest()
+        return sha256_files(data_files(self.form, self.paths))
 
     def describe(self) -> dict[str, Any]:
         """What a report says about the data: form, files, hash and columns; no row."""

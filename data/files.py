@@ -12,7 +12,7 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -217,15 +217,27 @@ def plain(value: Any) -> Any:
 
 def sha256_file(path: str | PurePath) -> str:
     """SHA-256 of a file's bytes as hex digits; remembered while path, size and time of change stay the same."""
-    place = Path(os.path.realpath(path))
-    state = place.stat()
-    return _sha256(str(place), state.st_size, state.st_mtime_ns)
+    return sha256_files([path])
 
 
-@functools.lru_cache(maxsize=1024)
-def _sha256(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - part of the cache's key
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def sha256_files(paths: Sequence[str | PurePath]) -> str:
+    """SHA-256 of the bytes of several files one after the other; remembered like that of one."""
+    key = []
+    for path in paths:
+        place = os.path.realpath(path)
+        state = Path(place).stat()
+        key.append((place, state.st_size, state.st_mtime_ns))
+    return _sha256(tuple(key))
+
+
+@functools.lru_cache(maxsize=256)
+def _sha256(files: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, _, _ in files:
+        with Path(path).open("rb") as handle:
+            while part := handle.read(1 << 20):
+                digest.update(part)
+    return digest.hexdigest()
 
 
 MARKER = ".evenset.json"

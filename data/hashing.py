@@ -8,6 +8,7 @@ or streaming the rows changes no decision.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,10 +61,7 @@ def hash64(values: pa.Array | Sequence[bytes | str | None], *, salt: str) -> Key
     offsets = np.frombuffer(offset_buffer, dtype=np.int64)[values.offset : values.offset + n + 1].tolist()
     data = memoryview(b"") if data_buffer is None else memoryview(data_buffer)
     digests = b"".join(
-        [
-            blake(data[start:end], digest_size=8, person=person).digest()
-            for start, end in zip(offsets[:-1], offsets[1:], strict=True)
-        ]
+        [blake(data[start:end], digest_size=8, person=person).digest() for start, end in itertools.pairwise(offsets)]
     )
     keys = np.frombuffer(digests, dtype="<u8").astype(np.uint64)
     if values.null_count:

@@ -1,0 +1,265 @@
+"""Parquet, Arrow IPC, Hugging Face folders and tables in memory: columns with their stored types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from .dataset import BATCH_ROWS, Piece
+from .errors import InputError
+from .sniff import duplicates
+from .streams import damaged
+
+_ERRORS = (pa.ArrowException, OSError)
+
+
+def _picked(schema: pa.Schema, columns: Sequence[str] | None) -> list[str]:
+    return schema.names if columns is None else [name for name in schema.names if name in set(columns)]
+
+
+@dataclass(frozen=True)
+class ParquetSource:
+    """A `Source` of one or more parquet files with the same columns."""
+
+    paths: tuple[Path, ...]
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The stored schema with its metadata."""
+        return parquet_schema(self.paths[0])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.schema.names)
+
+    def where(self, file: int, row: int) -> str:
+        """Words for a row."""
+        return f'row {row + 1} of "{self.paths[file].name}"'
+
+    def read(self, columns: Sequence[str] | None) -> Iterator[Piece]:
+        """All rows of all files."""
+        import pyarrow.parquet as pq
+
+        for file, path in enumerate(self.paths):
+            first = 0
+            try:
+                with pq.ParquetFile(path) as reader:
+                    picked = _picked(reader.schema_arrow, columns)
+                    for batch in reader.iter_batches(batch_size=BATCH_ROWS, columns=picked):
+                        # Parquet keeps the file's order whatever was asked for; the schema keeps its metadata.
+                        yield Piece(batch.select(picked), file, first)
+                        first += batch.num_rows
+            except _ERRORS as error:
+                raise damaged(path, error) from error
+
+
+def parquet_schema(path: Path) -> pa.Schema:
+    """Schema of a parquet file."""
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except _ERRORS as error:
+        raise InputError(f'"{path.name}" is not a whole parquet file: {str(error).splitlines()[0]}') from error
+    duplicates(schema.names, f'"{path.name}"')
+    return schema
+
+
+@dataclass(frozen=True)
+class ArrowSource:
+    """A `Source` of Arrow IPC files or streams with the same columns.
+
+    `folder` is set for a Hugging Face folder, whose files are one dataset, counted through.
+    """
+
+    paths: tuple[Path, ...]
+    folder: Path | None = None
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The stored schema with its metadata."""
+        return arrow_schema(self.paths[0])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.schema.names)
+
+    def where(self, file: int, row: int) -> str:
+        """Words for a row."""
+        place = self.folder or self.paths[file]
+        return f'row {row + 1} of "{place.name}"'
+
+    def read(self, columns: Sequence[str] | None) -> Iterator[Piece]:
+        """All rows of all files."""
+        first = 0
+        for file, path in enumerate(self.paths):
+            first = first if self.folder else 0
+            try:
+                with closing(_ipc_batches(path)) as batches:
+                    for whole in batches:
+                        picked = _picked(whole.schema, columns)
+                        for start in range(0, whole.num_rows, BATCH_ROWS):
+                            batch = whole.slice(start, BATCH_ROWS).select(picked)
+                            yield Piece(batch, 0 if self.folder else file, first)
+                            first += batch.num_rows
+            except _ERRORS as error:
+                raise damaged(path, error) from error
+
+
+def is_ipc_file(path: Path) -> bool:
+    """Whether an Arrow file is of the random access kind, not a stream."""
+    with path.open("rb") as handle:
+        return handle.read(6) == b"ARROW1"
+
+
+def _ipc_batches(path: Path) -> Generator[pa.RecordBatch, None, None]:
+    with pa.memory_map(str(path)) as file:
+        if is_ipc_file(path):
+            reader = pa.ipc.open_file(file)
+            for at in range(reader.num_record_batches):
+                yield reader.get_batch(at)
+        else:
+            yield from pa.ipc.open_stream(file)
+
+
+def arrow_schema(path: Path) -> pa.Schema:
+    """Schema of an Arrow IPC file or stream."""
+    try:
+        with pa.memory_map(str(path)) as file:
+            reader = pa.ipc.open_file(file) if is_ipc_file(path) else pa.ipc.open_stream(file)
+            schema = reader.schema
+    except _ERRORS as error:
+        raise InputError(f'"{path.name}" is not a whole Arrow file: {str(error).splitlines()[0]}') from error
+    duplicates(schema.names, f'"{path.name}"')
+    return schema
+
+
+def folder_files(folder: Path) -> tuple[Path, ...]:
+    """Data files of a folder that `datasets.Dataset.save_to_disk` wrote, in order."""
+    if (folder / "dataset_dict.json").is_file():
+        splits = _json(folder / "dataset_dict.json").get("splits") or [
+            entry.name for entry in sorted(folder.iterdir()) if (entry / "state.json").is_file()
+        ]
+        example = f"{folder}/{splits[0]}" if splits else f"{folder}/train"
+        raise InputError(
+            f'"{folder}" holds several splits ({", ".join(splits)}); name the one you want, for example {example}'
+        )
+    if not (folder / "state.json").is_file():
+        forms = (".parquet", ".arrow", ".csv", ".csv.gz", ".jsonl", ".tsv")
+        inside = next((form for form in forms for entry in sorted(folder.iterdir()) if entry.name.endswith(form)), None)
+        advice = f' give its files as a glob, "{folder}/*{inside}"' if inside else " give a file"
+        raise InputError(
+            f'the folder "{folder}" is not a Hugging Face dataset (it has no state.json, as save_to_disk '
+            f"writes);{advice}"
+        )
+    state = _json(folder / "state.json")
+    if state.get("_indices_data_files") or state.get("_indices_files"):
+        raise InputError(
+            f'"{folder}" keeps its rows behind an index of an old version of datasets; '
+            "load and save it again with flatten_indices()"
+        )
+    names = [str(item["filename"]) for item in state.get("_data_files") or []]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing or not names:
+        raise InputError(f'"{folder}" lacks {missing[0] if missing else "data files"}, which its state.json names')
+    return tuple(folder / name for name in names)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f'"{path}" cannot be read: {error}') from error
+    if not isinstance(content, dict):
+        raise InputError(f'"{path}" is not what save_to_disk writes')
+    return content
+
+
+@dataclass(frozen=True, eq=False)
+class TableSource:
+    """A `Source` of a table in memory."""
+
+    table: pa.Table
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The table's schema."""
+        return self.table.schema
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.table.schema.names)
+
+    def where(self, file: int, row: int) -> str:  # noqa: ARG002 - there is only one
+        """Words for a row."""
+        return f"row {row + 1} of the table"
+
+    def read(self, columns: Sequence[str] | None) -> Iterator[Piece]:
+        """All rows."""
+        first = 0
+        table = self.table.select(_picked(self.table.schema, columns))
+        for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+            yield Piece(batch, 0, first)
+            first += batch.num_rows
+
+
+def to_table(rows: Any) -> pa.Table | None:
+    """An Arrow table of what lives in memory, or None where it is no table. Imports no library of its own.
+
+    Examples
+    --------
+    >>> to_table([{"text": "a"}]).num_rows
+    1
+    >>> to_table("file.csv") is None
+    True
+    """
+    if isinstance(rows, pa.Table):
+        table = rows
+    elif isinstance(rows, pa.RecordBatch):
+        table = pa.Table.from_batches([rows])
+    elif isinstance(rows, (str, bytes, Path)):
+        return None
+    else:
+        table = _converted(rows)
+        if table is None:
+            return None
+    duplicates(table.schema.names, "the table")
+    return table
+
+
+def _converted(rows: Any) -> pa.Table | None:
+    kind = f"{type(rows).__module__}.{type(rows).__qualname__}"
+    try:
+        if kind.startswith("pandas.") and hasattr(rows, "columns"):
+            return pa.Table.from_pandas(_named(rows), preserve_index=False)
+        if hasattr(rows, "with_format") and hasattr(rows, "features"):
+            # A datasets.Dataset: its own conversion minds selected, shuffled and filtered rows.
+            return rows.with_format("arrow")[:]
+        if hasattr(rows, "__arrow_c_stream__"):
+            return pa.table(rows)
+        if hasattr(rows, "to_arrow"):
+            return rows.to_arrow()
+        if hasattr(rows, "to_pandas"):
+            return pa.Table.from_pandas(_named(rows.to_pandas()), preserve_index=False)
+        if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
+            names = dict.fromkeys(str(name) for row in rows for name in row)  # from_pylist looks at the first row only
+            return pa.table({name: [row.get(name) for row in rows] for name in names})
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise InputError(f"the {type(rows).__name__} cannot be turned into a table: {error}") from error
+    return None
+
+
+def _named(frame: Any) -> Any:
+    names = [str(name) for name in frame.columns]
+    duplicates(names, "the table")
+    return frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
