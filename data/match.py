@@ -1,0 +1,242 @@
+"""Finding a lexicon's forms in tokenised text, vocabulary first.
+
+Each distinct string of a batch is looked up once; after that only integers are compared, and only where a form can
+begin. Longest forms are taken first, and each place once within a lexicon, so that "African-American" is never also
+"African" and "American".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+
+import numpy as np
+import numpy.typing as npt
+
+from .lexicon import Lexicon
+from .tokens import Tokens
+
+_Ints = npt.NDArray[np.int64]
+# What stands between two words of a form: a blank (one space, hyphen or underscore) or an apostrophe.
+_NEITHER, _BLANK, _APOSTROPHE = -1, 0, 1
+_CURLY = np.frombuffer("\u2019".encode(), np.uint8)
+_CHUNK = 1 << 16
+
+
+def _joining() -> npt.NDArray[np.int8]:
+    kind = np.full(256, _NEITHER, np.int8)
+    kind[[ord(" "), ord("-"), ord("_")]] = _BLANK
+    kind[ord("'")] = _APOSTROPHE
+    return kind
+
+
+_JOINING = _joining()
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Where a lexicon's forms stand, sorted by row and place; no two overlap.
+
+    Attributes
+    ----------
+    row : numpy.ndarray of int64
+    token : numpy.ndarray of int64
+        Index of the first token in the `Tokens`.
+    length : numpy.ndarray of int64
+        How many tokens.
+    start, end : numpy.ndarray of int64
+        Byte offsets within the row's raw text.
+    form : numpy.ndarray of int32
+        Index into ``lexicon.forms`` (and `Matcher.forms`); where a form has several slots, the first of them.
+    """
+
+    row: npt.NDArray[np.int64]
+    token: npt.NDArray[np.int64]
+    length: npt.NDArray[np.int64]
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    form: npt.NDArray[np.int32]
+
+    @property
+    def n(self) -> int:
+        """How many places were found."""
+        return len(self.row)
+
+
+class Matcher:
+    """Finds the forms of one lexicon. Holds no state between calls, so threads may share it.
+
+    Parameters
+    ----------
+    lexicon : Lexicon
+
+    Attributes
+    ----------
+    lexicon : Lexicon
+    forms : tuple of str
+        The text of each of ``lexicon.forms``.
+    group_of : numpy.ndarray of int32
+        The group of each of them.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from evenset.data.lexicon import load
+    >>> from evenset.data.tokens import tokenize
+    >>> matcher = Matcher(load("identity"))
+    >>> found = matcher.find(tokenize(pa.array(["An African-American woman", "Africa"], pa.large_string())))
+    >>> [(matcher.forms[form], start, end) for form, start, end in zip(found.form, found.start, found.end)]
+    [('african american', np.int64(3), np.int64(19))]
+    """
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+        self.forms: tuple[str, ...] = tuple(form.text for form in lexicon.forms)
+        self.group_of: npt.NDArray[np.int32] = np.array([form.group for form in lexicon.forms], np.int32)
+        self._words: dict[str, int] = {}
+        # A tree of words: a state is a beginning of some form; state 0 is the empty beginning.
+        steps: dict[tuple[int, int, int], int] = {}
+        ending = [-1]
+        for index, text in enumerate(self.forms):
+            state = 0
+            for join, word in _pieces(text):
+                number = self._words.setdefault(word, len(self._words))
+                state = steps.setdefault((state, join, number), len(ending))
+                if state == len(ending):
+                    ending.append(-1)
+            if ending[state] == -1:
+                ending[state] = index
+        self._ending = np.array(ending, np.int32)
+        self._first = np.zeros(len(self._words), np.int64)  # the state after a form's first word; 0: begins no form
+        self._goes_on = np.zeros(len(ending), np.bool_)
+        later = []
+        for (state, join, number), to in steps.items():
+            if state == 0:
+                self._first[number] = to
+            else:
+                self._goes_on[state] = True
+                later.append((state, join, number, to))
+        states, joins, numbers, targets = np.array(later, np.int64).reshape(-1, 4).T
+        keys = self._key(states, joins, numbers)
+        order = np.argsort(keys)
+        self._keys, self._targets = keys[order], targets[order]
+
+    def find(self, tokens: Tokens) -> Matches:
+        """Find every form: longest first, among forms of one length leftmost first, each place once.
+
+        Parameters
+        ----------
+        tokens : Tokens
+            Of a batch of texts.
+
+        Returns
+        -------
+        Matches
+        """
+        number = np.fromiter(map(self._words.get, tokens.folded, repeat(-1)), np.int64, len(tokens.folded))
+        begins = np.zeros(len(number), np.bool_)
+        begins[number >= 0] = self._first[number[number >= 0]] > 0
+        token, length, form = _longest_first(list(self._all(tokens, number, _where(begins, tokens.ids))), tokens.n)
+        row = tokens.row_of(token)
+        before = tokens.offsets[row]
+        return Matches(
+            row=row,
+            token=token,
+            length=length,
+            start=tokens.starts[token] - before,
+            end=tokens.ends[token + length - 1] - before,
+            form=form,
+        )
+
+    def _all(self, tokens: Tokens, number: _Ints, at: _Ints) -> Iterator[tuple[_Ints, npt.NDArray[np.int32]]]:
+        """For each length from 1, the tokens where forms of that length stand, overlapping or not, and the forms."""
+        state = self._first[number[tokens.ids[at]]]
+        length = 1
+        while True:
+            form = self._ending[state]
+            yield at[form >= 0], form[form >= 0]
+            on = self._goes_on[state]
+            at, state = at[on], state[on]
+            inside = at + length < tokens.splits[tokens.row_of(at) + 1]  # forms do not run on into the next row
+            at, state = at[inside], state[inside]
+            if not len(at):
+                return
+            join = _joins(tokens, at + length - 1)
+            word = number[tokens.ids[at + length]]
+            key = self._key(state, join, word)
+            place = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
+            known = (join != _NEITHER) & (word >= 0) & (self._keys[place] == key)
+            at, state = at[known], self._targets[place[known]]
+            length += 1
+
+    def _key(self, state: _Ints, join: _Ints, number: _Ints) -> _Ints:
+        return (state * 2 + join) * max(len(self._words), 1) + number
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """The words of a form and what stands before each."""
+    parts = re.split("([ '])", text)
+    yield _BLANK, parts[0]
+    for join, word in zip(parts[1::2], parts[2::2], strict=True):
+        yield (_APOSTROPHE if join == "'" else _BLANK), word
+
+
+def _where(chosen: npt.NDArray[np.bool_], ids: npt.NDArray[np.int32]) -> _Ints:
+    """The positions in `ids` whose vocabulary entry is chosen; in chunks, as numpy widens indices to 64 bits."""
+    if not chosen.any():
+        return np.zeros(0, np.int64)
+    found = [np.flatnonzero(chosen[ids[low : low + _CHUNK]]) + low for low in range(0, len(ids), _CHUNK)]
+    return np.concatenate(found)
+
+
+def _joins(tokens: Tokens, left: _Ints) -> _Ints:
+    """What stands between each token and the next."""
+    begin = tokens.ends[left]
+    gap = tokens.starts[left + 1] - begin
+    kind = np.where(gap == 1, _JOINING[tokens.data[begin]], np.int8(_NEITHER)).astype(np.int64)
+    wide = np.flatnonzero(gap == len(_CURLY))
+    between = tokens.data[begin[wide, None] + np.arange(len(_CURLY))]
+    kind[wide[(between == _CURLY).all(axis=1)]] = _APOSTROPHE
+    return kind
+
+
+def _longest_first(
+    found: list[tuple[_Ints, npt.NDArray[np.int32]]], n_tokens: int
+) -> tuple[_Ints, _Ints, npt.NDArray[np.int32]]:
+    """Of all occurrences those that stand: longer before shorter, then left before right, each token once."""
+    if all(not len(at) for at, _ in found[1:]):
+        at, form = found[0]
+        return at, np.ones(len(at), np.int64), form
+    taken = np.zeros(n_tokens, np.bool_)
+    kept = []
+    for length in range(len(found), 0, -1):
+        at, form = found[length - 1]
+        # What is taken already is at least as long, so if it overlaps it holds the first or the last token.
+        free = ~(taken[at] | taken[at + length - 1])
+        at, form = at[free], form[free]
+        left = _leftmost(at, length)
+        at, form = at[left], form[left]
+        for k in range(length):
+            taken[at + k] = True
+        kept.append((at, np.full(len(at), length, np.int64), form))
+    token, size, forms = (np.concatenate(part) for part in zip(*kept, strict=True))
+    order = np.argsort(token, kind="stable")
+    return token[order], size[order], forms[order]
+
+
+def _leftmost(at: _Ints, length: int) -> npt.NDArray[np.bool_]:
+    """Which of these ascending places of one length stand when the leftmost goes first; only clashes are walked."""
+    keep = np.ones(len(at), np.bool_)
+    clash = np.diff(at) < length
+    if not clash.any():
+        return keep
+    either = np.concatenate([clash, [False]]) | np.concatenate([[False], clash])
+    end = -1
+    for k in np.flatnonzero(either).tolist():
+        if at[k] < end:
+            keep[k] = False
+        else:
+            end = int(at[k]) + length
+    return keep
