@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # An editable install in strict mode knows only the files there were: reinstall when one comes or goes.
-FILES := $(sort $(wildcard *.py */*.py data/*/*.toml)) pyproject.toml
+FILES := $(sort $(wildcard *.py */*.py */*.toml data/*/*.py data/*/*.toml)) pyproject.toml
 LIST := $(VENV)/.files
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 EDITABLE := --config-settings editable_mode=strict -e

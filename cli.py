@@ -348,8 +348,8 @@ def sample(kind: str, rows: int, seed: int, out: Path, overwrite: bool, quiet: b
     from .data import sample as room
 
     with _claimed(out, "sample", [kind, rows, seed], overwrite=overwrite):
-        written = room.write(kind, rows=rows, seed=seed, out=out)
-    _say("written: " + ", ".join(str(path) for path in written), quiet=quiet)
+        written = room.write(kind, rows, seed, out)
+    _say("written: " + ", ".join(str(path) for path in written.values()), quiet=quiet)
     return 0
 
 
