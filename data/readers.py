@@ -53,6 +53,9 @@ def open_source(source: Any, *, encoding: str, spool: Path | None) -> Opened:
         paths = find(source)
     elif isinstance(source, Sequence) and source and all(isinstance(item, (str, Path)) for item in source):
         paths = tuple(path for item in source for path in find(item))
+        if len(set(paths)) < len(paths):
+            twice = next(path for at, path in enumerate(paths) if path in paths[:at])
+            raise InputError(f'"{twice}" is named twice, so its rows would count twice; name it once')
     else:
         raise InputError(f"cannot read rows from a {type(source).__name__}; give {FORMS}, or a table")
     folders = [path for path in paths if path.is_dir()]

@@ -1,0 +1,182 @@
+"""Parquet, Arrow IPC and Hugging Face folders, written: types and metadata as they were."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from .dataset import Dataset
+from .errors import InputError
+from .files import sha256_file
+from .readers_arrow import ArrowSource, is_ipc_file
+from .sinks import Extra, Rows, with_columns
+
+_GROUP_ROWS = 131_072
+_GROUP_BYTES = 64 << 20
+
+
+def output_schema(like: Dataset, extra: Extra) -> pa.Schema:
+    """Schema of the input with the extra columns, and with what its metadata says of columns brought up to date."""
+    schema = like.source.schema
+    assert schema is not None
+    at = schema.get_field_index(like.columns.text)
+    if pa.types.is_null(schema.field(at).type):  # an all-null text column can become text
+        schema = schema.set(at, schema.field(at).with_type(pa.string()))
+    for name, kind in extra.items():
+        at = schema.get_field_index(name)
+        field = pa.field(name, kind)
+        schema = schema.append(field) if at < 0 else schema.set(at, field)
+    metadata = dict(schema.metadata or {})
+    if b"huggingface" in metadata:
+        # The library datasets takes its column types from here and refuses a file with others.
+        about = json.loads(metadata[b"huggingface"])
+        features = (about.get("info") or {}).get("features")
+        if isinstance(features, dict):
+            features.update(hf_features(extra))
+            metadata[b"huggingface"] = json.dumps(about).encode()
+            schema = schema.with_metadata(metadata)
+    return schema
+
+
+def hf_features(extra: Extra) -> dict[str, Any]:
+    """How the library datasets describes columns."""
+    return {name: {"dtype": _hf_name(kind), "_type": "Value"} for name, kind in extra.items()}
+
+
+def _hf_name(kind: pa.DataType) -> str:
+    names = {"double": "float64", "float": "float32", "halffloat": "float16"}
+    return names.get(str(kind), str(kind))
+
+
+def _batch(rows: Rows, text: str, schema: pa.Schema) -> pa.RecordBatch:
+    columns = dict(with_columns(rows, text))
+    missing = [name for name in schema.names if name not in columns]
+    if missing:
+        raise ValueError(f"the batch was read without {missing}; read it with all columns")
+    arrays = [columns[field.name] for field in schema]
+    arrays = [
+        array if array.type == field.type else array.cast(field.type)
+        for array, field in zip(arrays, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+class ParquetSink:
+    """Compressed as the input was; row groups of about 131,072 rows."""
+
+    def __init__(self, path: Path, like: Dataset, file: int, extra: Extra) -> None:
+        import pyarrow.parquet as pq
+
+        self._schema = output_schema(like, extra)
+        self._text = like.columns.text
+        codec = _codec(like.paths[file]) if like.form == "parquet" else "snappy"
+        self._writer = pq.ParquetWriter(str(path), self._schema, compression=codec)
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = self._size = 0
+
+    def write(self, rows: Rows) -> None:
+        """Add rows."""
+        batch = _batch(rows, self._text, self._schema)
+        self._waiting.append(batch)
+        self._rows += batch.num_rows
+        self._size += batch.nbytes
+        if self._rows >= _GROUP_ROWS or self._size >= _GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            table = pa.Table.from_batches(self._waiting, self._schema).unify_dictionaries()
+            self._writer.write_table(table, row_group_size=self._rows)
+        self._waiting, self._rows, self._size = [], 0, 0
+
+    def close(self) -> None:
+        """Write the last rows and the footer."""
+        try:
+            self._flush()
+        finally:
+            self._writer.close()
+
+
+def _codec(path: Path) -> str:
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    if not metadata.num_row_groups or not metadata.num_columns:
+        return "snappy"
+    name = str(metadata.row_group(0).column(0).compression).lower()
+    return {"uncompressed": "none", "lz4_raw": "lz4"}.get(name, name)
+
+
+class ArrowSink:
+    """An IPC file, or a stream if the input was one."""
+
+    def __init__(self, path: Path, like: Dataset, file: int, extra: Extra) -> None:
+        self._schema = output_schema(like, extra)
+        self._text = like.columns.text
+        self._file = pa.OSFile(str(path), "wb")
+        random_access = like.form != "arrow" or is_ipc_file(like.paths[file])
+        options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+        make = pa.ipc.new_file if random_access else pa.ipc.new_stream
+        self._writer = make(self._file, self._schema, options=options)
+
+    def write(self, rows: Rows) -> None:
+        """Add rows."""
+        if rows.table.num_rows:
+            self._writer.write_batch(_batch(rows, self._text, self._schema))
+
+    def close(self) -> None:
+        """Write the end and close the file."""
+        try:
+            self._writer.close()
+        finally:
+            self._file.close()
+
+
+class HfSink:
+    """A folder as `datasets.Dataset.save_to_disk` writes it, in one data file."""
+
+    _NAME = "data-00000-of-00001.arrow"
+    # What these say of the original rows does not hold for the new ones.
+    _STALE = ("splits", "dataset_size", "download_size", "size_in_bytes", "download_checksums")
+
+    def __init__(self, path: Path, like: Dataset, extra: Extra) -> None:
+        if not isinstance(like.source, ArrowSource) or like.source.folder is None:
+            raise InputError("only a Hugging Face folder can be written as one")
+        self._path = path
+        self._folder = like.source.folder
+        self._extra = extra
+        self._text = like.columns.text
+        self._schema = output_schema(like, extra)
+        self._file = pa.OSFile(str(path / self._NAME), "wb")
+        self._writer = pa.ipc.new_stream(self._file, self._schema)
+
+    def write(self, rows: Rows) -> None:
+        """Add rows."""
+        if rows.table.num_rows:
+            self._writer.write_batch(_batch(rows, self._text, self._schema))
+
+    def close(self) -> None:
+        """Finish the data file, then the two files that describe it."""
+        try:
+            self._writer.close()
+        finally:
+            self._file.close()
+        state = json.loads((self._folder / "state.json").read_text(encoding="utf-8"))
+        state["_data_files"] = [{"filename": self._NAME}]
+        # datasets keeps results of its own under this name: other rows must have another.
+        state["_fingerprint"] = sha256_file(self._path / self._NAME)[:16]
+        self._json("state.json", state)
+        about_path = self._folder / "dataset_info.json"
+        if about_path.is_file():
+            about = json.loads(about_path.read_text(encoding="utf-8"))
+            about = {name: value for name, value in about.items() if name not in self._STALE}
+            if isinstance(about.get("features"), dict):
+                about["features"].update(hf_features(self._extra))
+            self._json("dataset_info.json", about)
+
+    def _json(self, name: str, content: dict[str, Any]) -> None:
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (self._path / name).write_text(text, encoding="utf-8")
