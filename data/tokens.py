@@ -20,6 +20,9 @@ from .errors import InputError
 
 # Small enough that a block, its mask and its temporaries stay in the processor's second-level cache.
 _BLOCK = 1 << 17
+# Unicode is looked up in pages of this many bits.
+_PAGE_BITS = 12
+_PAGE_LAST = (1 << _PAGE_BITS) - 1
 # _KEEP[k] keeps the first k bytes of eight, read little-endian.
 _KEEP = np.array([(1 << 8 * k) - 1 for k in range(9)], "<u8")
 # Distinct strings (an Arrow array) and each token as an index into them.
@@ -215,20 +218,30 @@ def _word_bytes(block: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     )
     if point.max() > sys.maxunicode:
         raise _not_utf8()
-    word[where] = np.repeat(_word_points()[point], length)
+    word[where] = np.repeat(_is_word(point), length)
     return word
 
 
+def _is_word(points: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """For each code point, whether it is a letter, a mark or a digit. Only the pages that occur are ever looked up."""
+    page = points >> _PAGE_BITS
+    pages = np.flatnonzero(np.bincount(page))
+    if len(pages) == 1:
+        return _page(int(pages[0]))[points & _PAGE_LAST]
+    found = np.empty(len(points), np.bool_)
+    for number in pages.tolist():
+        here = page == number
+        found[here] = _page(number)[points[here] & _PAGE_LAST]
+    return found
+
+
 @cache
-def _word_points() -> npt.NDArray[np.bool_]:
-    """For each code point, whether it is a letter, a mark or a digit. Made on first use: plain ASCII needs none."""
-    table = np.zeros(sys.maxunicode + 1, np.bool_)
-    # The planes between hold no character and the last two are for private use, so only these are looked up; a test
-    # compares the whole table with unicodedata.
-    for low, high in ((0, 0x40000), (0xE0000, 0xE1000)):
-        table[low:high] = [unicodedata.category(chr(point))[0] in "LMN" for point in range(low, high)]
-    table.flags.writeable = False
-    return table
+def _page(number: int) -> npt.NDArray[np.bool_]:
+    """Whether each code point of a page is a letter, a mark or a digit, from unicodedata."""
+    points = range(number << _PAGE_BITS, (number + 1) << _PAGE_BITS)
+    page = np.array([unicodedata.category(chr(point))[0] in "LMN" for point in points], np.bool_)
+    page.flags.writeable = False
+    return page
 
 
 def _intern(
