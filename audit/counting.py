@@ -1,0 +1,163 @@
+"""From a scanned batch to its tally: integers and bincounts, no walk over rows in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from ..data.axes import Axis, Membership
+from ..data.dataset import Batch
+from ..data.errors import InputError
+from ..data.lexicon import Lexicon
+from ..data.match import Matches
+from ..data.scan import BUCKET_EDGES, Scanned
+from .tally import MAX_WEIGHT, UNIT, AxisNote, Cell, CellKey, Codes, Coverage, GroupNote, LexiconNote, Tally, TermKey
+
+_SPLIT = 31  # bits of the low half of a squared weight: the halves of a batch add exactly in float64
+_DENSE = 1 << 20  # up to so many possible cells counting is an array, beyond it a sort
+
+
+def notes(axes: Sequence[Axis]) -> tuple[dict[str, AxisNote], dict[str, LexiconNote]]:
+    """What is known of axes and their word lists before any row; groups of columns and intersections only when met."""
+    axis_notes = {
+        axis.name: AxisNote(
+            axis.kind,
+            {}
+            if axis.kind == "intersection"
+            else {info.name: GroupNote(info.status, info.ambiguous, info.subaxis) for info in axis.groups or ()},
+        )
+        for axis in axes
+    }
+    return axis_notes, {name: LexiconNote(lexicon.version, lexicon.sha256) for name, lexicon in _lexicons(axes).items()}
+
+
+def _lexicons(axes: Sequence[Axis]) -> dict[str, Lexicon]:
+    return {lexicon.name: lexicon for axis in axes for lexicon in axis.lexicons()}
+
+
+def tally_batch(scanned: Scanned, axes: Sequence[Axis], edges: Sequence[int] = BUCKET_EDGES) -> Tally:
+    """Count one scanned batch.
+
+    Parameters
+    ----------
+    scanned : Scanned
+        Rows with their matches and groups.
+    axes : sequence of Axis
+        Those it was scanned with.
+    edges : sequence of int
+        Those it was scanned with.
+
+    Raises
+    ------
+    InputError
+        For a weight that is missing, negative, not finite or above a million: names the row.
+    """
+    batch = scanned.batch
+    label, labels = label_codes(batch)
+    weight = None if batch.weight is None else _fixed(batch.weight, batch.start)
+    axis_notes, lexicon_notes = notes(axes)
+    cells = {}
+    for axis in axes:
+        member = scanned.members[axis.name]
+        cells[axis.name] = _cells(label, labels, member, scanned.bucket, len(edges) + 1, weight)
+        known = dict(axis_notes[axis.name].groups)
+        for pattern in member.patterns:
+            for group in pattern:
+                if group not in known:
+                    info = axis.info(group)
+                    known[group] = GroupNote(info.status, info.ambiguous, info.subaxis)
+        axis_notes[axis.name] = AxisNote(axis.kind, known)
+    found = {name: _terms(lexicon, scanned.matches[name], label, labels) for name, lexicon in _lexicons(axes).items()}
+    length = np.asarray(pc.binary_length(batch.text))
+    return Tally(
+        edges=tuple(edges),
+        axes=axis_notes,
+        lexicons=lexicon_notes,
+        rows=batch.n,
+        null_texts=int(batch.text_null.sum()),
+        empty_texts=int(((length == 0) & ~batch.text_null).sum()),
+        null_labels=0 if batch.label is None else batch.label.null_count,
+        tokens=0 if scanned.tokens is None else scanned.tokens.n,
+        cells=cells,
+        terms={name: terms for name, (terms, _) in found.items()},
+        coverage={name: coverage for name, (_, coverage) in found.items()},
+    )
+
+
+def label_codes(batch: Batch) -> tuple[Codes, list[str | None]]:
+    """The label of each row as an index into the labels of the batch, None the last of them."""
+    if batch.label is None:
+        return np.zeros(batch.n, dtype=np.int64), [None]
+    coded = batch.label.dictionary_encode()
+    names: list[str | None] = [*coded.dictionary.to_pylist(), None]
+    return np.asarray(coded.indices.fill_null(len(names) - 1)).astype(np.int64), names
+
+
+def _fixed(weight: npt.NDArray[np.float64], start: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Weights and their squares as whole numbers of 2**-20."""
+    good = (weight >= 0) & (weight <= MAX_WEIGHT)  # not-a-number compares as false
+    if not good.all():
+        at = int(np.flatnonzero(~good)[0])
+        raise InputError(
+            f"row {start + at + 1} has the weight {weight[at]}; weights must be numbers from 0 to {MAX_WEIGHT:,.0f}"
+        )
+    return np.rint(weight * UNIT).astype(np.int64), np.rint(weight * weight * UNIT).astype(np.int64)
+
+
+def _cells(
+    label: Codes,
+    labels: Sequence[str | None],
+    member: Membership,
+    bucket: npt.NDArray[np.int8],
+    buckets: int,
+    weight: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
+) -> dict[CellKey, Cell]:
+    patterns = member.patterns
+    code = (label * len(patterns) + member.code) * buckets + bucket
+    possible = len(labels) * len(patterns) * buckets
+    if possible <= _DENSE:
+        rows = np.bincount(code, minlength=possible)
+        found = np.flatnonzero(rows)
+        rows, place = rows[found], code
+    else:
+        found, place, rows = np.unique(code, return_inverse=True, return_counts=True)
+    if weight is None:
+        sums = squares = [int(count) * UNIT for count in rows]
+    else:
+        size = possible if possible <= _DENSE else len(found)
+        sums, squares = (_add(place, values, size) for values in weight)
+        if possible <= _DENSE:
+            sums, squares = [sums[k] for k in found.tolist()], [squares[k] for k in found.tolist()]
+    cells = {}
+    for key, count, w, w2 in zip(found.tolist(), rows.tolist(), sums, squares, strict=True):
+        rest, at = divmod(key, buckets)
+        which, pattern = divmod(rest, len(patterns))
+        cells[labels[which], patterns[pattern], at] = Cell(count, w, w2)
+    return cells
+
+
+def _add(place: Codes, values: npt.NDArray[np.int64], size: int) -> list[int]:
+    """Exact sums by place, as Python's numbers: the halves of each value add without rounding."""
+    low = np.bincount(place, weights=values & ((1 << _SPLIT) - 1), minlength=size)
+    high = np.bincount(place, weights=values >> _SPLIT, minlength=size)
+    return [(int(h) << _SPLIT) + int(one) for h, one in zip(high.tolist(), low.tolist(), strict=True)]
+
+
+def _terms(
+    lexicon: Lexicon, matches: Matches, label: Codes, labels: Sequence[str | None]
+) -> tuple[dict[TermKey, int], Coverage]:
+    """Documents by form and label, and how much of the batch the word list sees."""
+    forms = len(lexicon.forms)
+    key = np.sort(matches.row * forms + matches.form, kind="stable")  # nearly in order already, so quicker than a hash
+    document = key[np.diff(key, prepend=-1) != 0]
+    of_row, of_form = np.divmod(document, forms)
+    counted = np.bincount(label[of_row] * forms + of_form, minlength=len(labels) * forms)
+    terms: dict[TermKey, int] = {}
+    for at in np.flatnonzero(counted).tolist():
+        which, form = divmod(at, forms)
+        terms[lexicon.forms[form].text, labels[which]] = int(counted[at])
+    rows = int(np.count_nonzero(np.diff(of_row, prepend=-1)))
+    return terms, Coverage(rows, int(matches.length.sum()))

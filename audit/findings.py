@@ -1,0 +1,130 @@
+"""One finding: an estimate with its interval, the rows it rests on, and what was made of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["pass", "warn", "fail", "unclear"]
+
+MINIMUM_ROWS = 30
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One number about one axis, group and label.
+
+    Attributes
+    ----------
+    axis : str
+        As given, for example "identity" or "pronouns+identity".
+    group : str or None
+        A group of the axis, "she/he" for a contrast of two; None for the axis as a whole.
+    label : str or None
+        None where the measure has none.
+    measure : str
+        A name of the table of measures.
+    estimate, low, high : float
+        NaN where there is nothing to estimate; never 0 in its place.
+    n : int
+        Rows that the estimate rests on; for a rate its denominator.
+    method : str
+        How the interval was computed.
+    status : {"pass", "warn", "fail", "unclear"} or None
+        None where no rule applies.
+    note : str
+        What a reader has to know besides, such as the rows that are missing.
+    enough : bool
+        Whether there are rows enough to report it; if not, a rule can only call it unclear.
+    judged : bool
+        Whether every rule may judge it; if not (ambiguous words, groups that are only reported), only one that names
+        the group.
+    """
+
+    axis: str
+    group: str | None
+    label: str | None
+    measure: str
+    estimate: float
+    low: float
+    high: float
+    n: int
+    method: str
+    status: Status | None = None
+    note: str = ""
+    enough: bool = True
+    judged: bool = True
+
+    @property
+    def id(self) -> str:
+        """Stable name: ``measure:axis:group:label``, empty where there is none.
+
+        Examples
+        --------
+        >>> Finding("identity", "gay", "1", "label_rate", 0.5, 0.4, 0.6, 100, "Wilson").id
+        'label_rate:identity:gay:1'
+        """
+        return f"{self.measure}:{self.axis}:{self.group or ''}:{'' if self.label is None else self.label}"
+
+    @property
+    def magnitude(self) -> tuple[float, float]:
+        """The interval of the absolute value: what limits are compared with.
+
+        Examples
+        --------
+        >>> Finding("identity", "gay", "1", "label_log_ratio", -0.1, -0.3, 0.1, 100, "Katz").magnitude
+        (0.0, 0.3)
+        """
+        ends = abs(self.low), abs(self.high)
+        nearest = 0.0 if self.low <= 0 <= self.high else min(ends)
+        return nearest, max(ends)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in audit.json: numbers to eight digits, null where there is none."""
+        return {
+            "id": self.id,
+            "axis": self.axis,
+            "group": self.group,
+            "label": self.label,
+            "measure": self.measure,
+            "estimate": rounded(self.estimate),
+            "low": rounded(self.low),
+            "high": rounded(self.high),
+            "n": self.n,
+            "method": self.method,
+            "status": self.status,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the measures need to know besides the counts.
+
+    Attributes
+    ----------
+    positive : str or None
+        The positive label of a task with two labels.
+    reference : mapping of axis to mapping of group to share
+        The shares that representation is compared with; nothing is assumed to be 50/50.
+    level : float
+        Confidence level.
+    """
+
+    positive: str | None = None
+    reference: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    level: float = LEVEL
+
+
+def rounded(value: float, *, digits: int = 8) -> float | None:
+    """A number for JSON: the same digits on every machine, None where there is no number.
+
+    Examples
+    --------
+    >>> rounded(1 / 3), rounded(float("nan"))
+    (0.33333333, None)
+    """
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None

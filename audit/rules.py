@@ -1,0 +1,166 @@
+"""Rules: from an interval and limits to pass, warn, fail or unclear.
+
+The interval decides, not the estimate: fail when all of it is beyond the limit, pass when all of it is inside, and
+otherwise there is too little evidence to say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .findings import MINIMUM_ROWS, Finding, Status
+from .measures import known_measure
+
+if TYPE_CHECKING:
+    from ..data.config import CheckRule
+
+# measure, group ("": the axis as a whole), warn, fail. A label 1.2 times as often is worth a look and 1.6 times as
+# often is more than chance and taste explain; of two groups 1.3 and 2 times, as occupations differ in any corpus;
+# Cramér's V 0.1 and 0.3 are Cohen's small and medium. Conventions, not laws: a config's own rules replace them all.
+DEFAULTS = (
+    ("label_log_ratio", None, 0.2, 0.5),
+    ("log_ratio_centred", None, 0.25, 0.7),
+    ("representation_ratio", None, 0.25, 0.7),
+    ("cramers_v", "", 0.1, 0.3),
+)
+_MOST_ROWS = 10**9
+
+
+def default_rules() -> tuple[CheckRule, ...]:
+    """The rules of an audit to which none are given.
+
+    Examples
+    --------
+    >>> [(rule.measure, rule.warn, rule.fail) for rule in default_rules()][0]
+    ('label_log_ratio', 0.2, 0.5)
+    """
+    from ..data.config import CheckRule
+
+    return tuple(
+        CheckRule(measure=measure, group=group, warn=warn, fail=fail) for measure, group, warn, fail in DEFAULTS
+    )
+
+
+def applies(rule: CheckRule, finding: Finding) -> bool:
+    """Whether the finding is one of those that the rule is about; a group of "" means the axis as a whole."""
+    return (
+        rule.measure == finding.measure
+        and rule.axis in (None, finding.axis)
+        and rule.group in (None, finding.group or "")
+        and rule.label in (None, finding.label)
+    )
+
+
+def rule_for(finding: Finding, rules: Sequence[CheckRule]) -> CheckRule | None:
+    """The rule that decides: the one that says most about what it applies to, of equals the last."""
+    best: CheckRule | None = None
+    for rule in rules:
+        if applies(rule, finding) and (best is None or _narrowness(rule) >= _narrowness(best)):
+            best = rule
+    return best
+
+
+def _narrowness(rule: CheckRule) -> tuple[int, bool, bool]:
+    given = [value is not None for value in (rule.axis, rule.group, rule.label)]
+    return sum(given), rule.label is not None, rule.group is not None
+
+
+def judge(findings: Iterable[Finding], rules: Sequence[CheckRule]) -> tuple[Finding, ...]:
+    """Give each finding the status that its rule says, and to unclear ones the rows that would decide.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+        Their old statuses are replaced.
+    rules : sequence of CheckRule
+        The narrowest that applies decides.
+
+    Raises
+    ------
+    InputError
+        When a rule names a measure that does not exist.
+    """
+    for rule in rules:
+        known_measure(rule.measure)
+    by_measure: dict[str, list[CheckRule]] = {}
+    for rule in rules:
+        by_measure.setdefault(rule.measure, []).append(rule)
+    return tuple(_judged(finding, rule_for(finding, by_measure.get(finding.measure, ()))) for finding in findings)
+
+
+def _judged(finding: Finding, rule: CheckRule | None) -> Finding:
+    if rule is None or not (finding.judged or rule.group == finding.group):
+        return replace(finding, status=None)
+    status = status_of(finding, rule)
+    if status != "unclear":
+        return replace(finding, status=status)
+    rows = rows_needed(finding, rule)
+    notes = [finding.note] if finding.note else []
+    if rows is not None:
+        notes.append(
+            f"about {rows:,} rows would decide" if rows < _MOST_ROWS else "too near the limit for any number of rows"
+        )
+    return replace(finding, status=status, note="; ".join(notes))
+
+
+def status_of(finding: Finding, rule: CheckRule) -> Status:
+    """Compare the interval of the absolute value with the limits.
+
+    Parameters
+    ----------
+    finding : Finding
+        What was measured.
+    rule : CheckRule
+        What limits it.
+
+    Returns
+    -------
+    {"pass", "warn", "fail", "unclear"}
+        fail: all of the interval at or beyond `fail`; warn: all of it at or beyond `warn`; pass: all of it inside the
+        first limit there is; else unclear. Too few rows are always unclear.
+
+    Examples
+    --------
+    >>> from evenset.data.config import CheckRule
+    >>> rule = CheckRule(measure="label_log_ratio", warn=0.2, fail=0.5)
+    >>> def of(low, high):
+    ...     return status_of(Finding("a", "g", "1", "label_log_ratio", (low + high) / 2, low, high, 99, "Katz"), rule)
+    >>> of(-0.1, 0.1), of(0.3, 0.6), of(-0.9, -0.5), of(-0.1, 0.3)
+    ('pass', 'warn', 'fail', 'unclear')
+    """
+    low, high = finding.magnitude
+    if not finding.enough or math.isnan(low) or math.isnan(high):
+        return "unclear"
+    warn, fail = (None if limit is None else abs(limit) for limit in (rule.warn, rule.fail))
+    if fail is not None and low >= fail:
+        return "fail"
+    if warn is not None and low >= warn:
+        return "warn"
+    first = fail if warn is None else warn
+    return "pass" if first is not None and high < first else "unclear"
+
+
+def rows_needed(finding: Finding, rule: CheckRule) -> int | None:
+    """Rows at which the interval would clear the limit if the estimate stayed where it is.
+
+    Notes
+    -----
+    The width of an interval goes with 1/√n: n · (half width / distance to the limit)², two digits, rounded up, and
+    never below the minimum that a finding needs at all.
+    """
+    limit = abs(rule.fail or 0.0) if rule.warn is None else abs(rule.warn)
+    half = (finding.high - finding.low) / 2
+    distance = abs(abs(finding.estimate) - limit)
+    if not math.isfinite(half) or finding.n == 0:
+        return None
+    rows = finding.n * (half / distance) ** 2 if distance > 1e-9 else math.inf
+    if not rows < _MOST_ROWS:
+        return _MOST_ROWS
+    rows = max(rows, MINIMUM_ROWS)
+    if not finding.enough and rows <= finding.n:
+        return None  # it is not the width of the interval that is missing
+    unit = 10 ** max(math.floor(math.log10(rows)) - 1, 0)
+    return int(math.ceil(rows / unit) * unit)

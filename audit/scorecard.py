@@ -1,0 +1,275 @@
+"""The audit on one screen: a conclusion, a score an axis, what matters most, what is unclear, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .cells import AxisCells
+from .findings import MINIMUM_ROWS, Finding, Status
+from .rules import rows_needed, rule_for
+from .words import Speaker, strength
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+
+    from .report import AuditReport
+
+_STYLE = {"fail": "bold red", "warn": "bold yellow", "unclear": "bold yellow", "pass": "bold green"}
+_RANK: dict[Status | None, int] = {"fail": 0, "warn": 1, "pass": 2, "unclear": 3}
+# What a group or label is judged by on this screen; Cramér's V of the axis has a line of its own.
+_HEADLINE = frozenset({"label_log_ratio", "log_ratio_centred", "label_rate_gap", "label_rate"})
+_TOP = 3
+_FEW = 4
+_WIDTH = 80
+
+Unit = tuple[str, str]
+
+
+def speaker(report: AuditReport) -> Speaker:
+    """How this dataset's rows, labels and groups are called."""
+    columns = report.dataset.get("columns", {})
+    kinds = {name: note.kind for name, note in report.tally.axes.items()}
+    return Speaker(columns.get("text"), columns.get("label"), kinds)
+
+
+def conclusion(report: AuditReport) -> tuple[Status, str]:
+    """The audit in a word and a sentence."""
+    axes = " and ".join(report.tally.axes)
+    if not report.tally.rows:
+        return "unclear", "There are no rows, so nothing can be said."
+    if not report.tally.labels:
+        return "unclear", f"No labels, so only who is there was counted ({axes}). Name a column with --label."
+    judged = [finding for finding in report.findings if finding.status is not None]
+    worst = min((_RANK[finding.status] for finding in judged), default=None)
+    if worst is None:
+        return "unclear", f"Nothing to judge: no row belongs to a group on {axes}."
+    if worst <= _RANK["warn"]:
+        status: Status = "fail" if worst == _RANK["fail"] else "warn"
+        parts = [part for axis in report.tally.axes if (part := _skewed(axis, judged))]
+        what = "; ".join(parts) or "groups and labels go together, or groups are far from the reference"
+        return status, f"This data {'can' if status == 'fail' else 'may'} teach a model a bias: {what}."
+    unclear = sum(finding.status == "unclear" for finding in judged)
+    if unclear == len(judged):
+        return "unclear", f"Too few rows to tell whether labels go with {axes}."
+    if 2 * unclear > len(judged):
+        return (
+            "unclear",
+            f"No label bias shows on {axes}, but {unclear} of {len(judged)} findings have too few rows to tell.",
+        )
+    left = f" {unclear} of {len(judged)} findings are unclear." if unclear else ""
+    return "pass", f"No label bias found beyond the limits on {axes}.{left}"
+
+
+def _skewed(axis: str, judged: Iterable[Finding]) -> str:
+    """How many groups, or for a contrast of two groups labels, of an axis are beyond the limits."""
+    ours = [finding for finding in judged if finding.axis == axis and finding.measure in _HEADLINE]
+    contrast = any("/" in unit[0] for unit in map(_unit, ours))
+    known = {_unit(finding) for finding in ours if finding.enough}
+    beyond = {_unit(finding) for finding in ours if finding.status in ("fail", "warn")}
+    if not beyond:
+        return ""
+    if not contrast:
+        return f"labels are skewed for {len(beyond)} of {len(known)} {axis} groups"
+    between = " and ".join(next(iter(beyond))[0].split("/"))
+    if len(known) == 1:
+        return f"labels are skewed between {between}"
+    return f"{len(beyond)} of {len(known)} labels are skewed between {between}"
+
+
+def _unit(finding: Finding) -> Unit:
+    """What a finding is about: a group, or of a contrast of two groups a label."""
+    group = finding.group or ""
+    return (group, finding.label or "") if finding.measure == "log_ratio_centred" else (group, "")
+
+
+def top(report: AuditReport) -> list[Finding]:
+    """The findings that matter most: the worst status, then the farthest from parity even at the near end."""
+    found = [f for f in report.findings if f.status in ("fail", "warn") and f.measure in _HEADLINE]
+    found += [f for f in report.findings if f.status in ("fail", "warn") and f.measure == "representation_ratio"]
+    order = sorted(found, key=lambda f: (_RANK[f.status], -f.magnitude[0], f.id))
+    chosen: list[Finding] = []
+    for finding in order:
+        if all(_unit(finding) != _unit(other) for other in chosen):
+            chosen.append(finding)
+    return chosen[:_TOP]
+
+
+def scorecard(report: AuditReport) -> Group:
+    """The screen, for a terminal of 80 columns; a pipe gets the same without colour."""
+    from rich.console import Group
+    from rich.text import Text
+
+    status, sentence = conclusion(report)
+    parts: list[RenderableType] = [Text.assemble((status.upper(), _STYLE[status]), "  ", (sentence, "bold")), Text("")]
+    for block in (_scores(report), _findings(report), _unclear(report), _next(report, status), _rows(report)):
+        if block is not None:
+            parts += [block, Text("")]
+    return Group(*parts[:-1])
+
+
+def _scores(report: AuditReport) -> RenderableType | None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for heading in ("axis", "label depends on it (Cramér's V)", "findings"):
+        table.add_column(heading, overflow="fold")
+    for axis, score in report.scores.items():
+        counts = {status: 0 for status in _RANK if status}
+        for finding in report.findings:
+            if finding.axis == axis and finding.status is not None:
+                counts[finding.status] += 1
+        if score["value"] is None:
+            value = Text("no two groups to compare" if report.tally.labels else "no labels")
+        else:
+            words = strength(score["low"], score["high"])
+            value = Text(f"{words}: {score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})")
+        said = Text(" ").join(Text(f"{n} {name}", _STYLE[name]) for name, n in counts.items() if n)
+        table.add_row(Text(axis), value, said or Text("none judged"))
+    return table if report.scores else None
+
+
+def _findings(report: AuditReport) -> RenderableType | None:
+    chosen = top(report)
+    if not chosen:
+        return None
+    say = speaker(report)
+    lines = [(_STYLE[str(finding.status)], f"{finding.status}", say.sentence(finding) + ".") for finding in chosen]
+    beyond = sum(f.status in ("fail", "warn") and f.measure in _HEADLINE for f in report.findings)
+    heading = "What matters most" + (f" (3 of {beyond} beyond the limits)" if beyond > _TOP else "")
+    return _listed(heading, lines)
+
+
+def _unclear(report: AuditReport) -> RenderableType | None:
+    """What cannot be told, those first that need fewest rows; and what is skewed but not judged."""
+    waiting: dict[Unit, tuple[int, Finding]] = {}
+    for finding in report.findings:
+        rule = rule_for(finding, report.rules)
+        if finding.status != "unclear" or finding.measure not in _HEADLINE or rule is None:
+            continue
+        rows = rows_needed(finding, rule)
+        if (
+            rows is not None
+            and rows > finding.n
+            and (_unit(finding) not in waiting or rows > waiting[_unit(finding)][0])
+        ):
+            waiting[_unit(finding)] = rows, finding
+    parts: list[RenderableType] = []
+    if waiting:
+        few = sorted(waiting.values(), key=lambda item: (item[0] - item[1].n, item[1].id))[:_FEW]
+        named = ", ".join(f"{_name(finding)} (has {finding.n:,}, needs about {rows:,})" for rows, finding in few)
+        more = f" and {len(waiting) - len(few)} more" if len(waiting) > len(few) else ""
+        heading = f"Unclear: {len(waiting)} have too few rows to tell. Nearest to an answer:"
+        parts.append(_listed(heading, [("", "", f"{named}{more}")]))
+    aside = [
+        finding
+        for finding in report.findings
+        if finding.measure == "label_log_ratio" and not finding.judged and finding.enough and finding.status is None
+        and report.tally.axes[finding.axis].groups[str(finding.group)].ambiguous and finding.magnitude[0] > 0.2
+    ]  # fmt: skip
+    if aside:
+        aside.sort(key=lambda finding: -abs(finding.estimate))
+        named = ", ".join(f"{_name(f)} {_factor(f)}" for f in aside[:_FEW])
+        more = f" and {len(aside) - _FEW} more" if len(aside) > _FEW else ""
+        parts.append(_listed("Not judged, as the words have other senses too:", [("", "", f"{named}{more}")]))
+    if not parts:
+        return None
+    from rich.console import Group
+
+    return Group(*parts)
+
+
+def _name(finding: Finding) -> str:
+    if finding.measure == "log_ratio_centred":
+        return f"{finding.label}"
+    group = (finding.group or "").removesuffix(" (ambiguous)")
+    return group if finding.label in (None, "1", "true") else f"{group} labelled {finding.label}"
+
+
+def _factor(finding: Finding) -> str:
+    from math import exp
+
+    return f"{exp(finding.estimate):.1f}×"
+
+
+def _next(report: AuditReport, status: Status) -> RenderableType | None:
+    data = _data(report)
+    if data is None or not report.tally.labels:
+        return None
+    commands, say = [f"evenset check {data} --init"], "write evenset.toml (limits for CI, a first plan)"
+    if status in ("fail", "warn"):
+        commands.append("evenset curate --config evenset.toml --plan balance --out curated")
+        say += ", then change the data"
+    return _listed(f"Next: {say}", [("", "", line) for command in commands for line in _wrapped(command)])
+
+
+def _wrapped(command: str) -> list[str]:
+    """A command in lines that can be pasted as they are."""
+    lines = [""]
+    for word in command.split(" "):
+        if lines[-1] and len(lines[-1]) + len(word) > _WIDTH - 8:
+            lines[-1] += " \\"
+            lines.append("    " + word)
+        else:
+            lines[-1] += (" " if lines[-1] else "") + word
+    return lines
+
+
+def _data(report: AuditReport) -> str | None:
+    """The data as it is named on the command line, with the columns that were not guessed; None for data in memory."""
+    source = report.source
+    if source is None or not source.paths:
+        return None
+    words = [str(path) for path in source.paths]
+    if len(words) > _FEW:
+        return None
+    columns = source.columns
+    guessed = " ".join(source.notes)
+    for flag, value in (("--text", columns.text), ("--label", columns.label)):
+        if value is not None and f"{flag[2:]}={value}" not in guessed:
+            words += [flag, value]
+    if [axis.name for axis in report.axes] != ["pronouns", "identity"]:
+        for axis in report.axes:
+            words += ["--axis", axis.name]
+    return shlex.join(words)
+
+
+def _rows(report: AuditReport) -> RenderableType:
+    from rich.text import Text
+
+    tally = report.tally
+    said = [f"{tally.rows:,} rows"]
+    positive = report.settings.positive
+    if positive in tally.labels and len(tally.labels) == 2:
+        counts = AxisCells.of(tally, next(iter(tally.axes))).labelled.rows.sum(axis=1)
+        share = counts[tally.labels.index(positive)] / max(counts.sum(), 1)
+        said.append(f"{100 * share:.1f} % labelled {speaker(report).label(positive)}")
+    elif tally.labels:
+        said.append(f"{len(tally.labels)} labels")
+    for number, what in (
+        (tally.null_texts, "without text"),
+        (tally.empty_texts, "with an empty text"),
+        (tally.null_labels, "without label, left out of rates"),
+    ):
+        if number:
+            said.append(f"{number:,} {what}")
+    if tally.weighted:
+        said.append("weighted")
+    line = ", ".join(said) + "."
+    if tally.coverage and tally.rows:
+        seen = ", ".join(f"{name} in {100 * c.rows / tally.rows:.0f} %" for name, c in tally.coverage.items())
+        line += f" Words found: {seen} of rows."
+    return Text(line + f" Groups under {MINIMUM_ROWS} rows are never judged.", style="dim")
+
+
+def _listed(heading: str, lines: list[tuple[str, str, str]]) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 1, 0, 0))
+    for style, mark, text in lines:
+        table.add_row(Text("  " + mark, style=style) if mark else Text(" "), Text(text))
+    return Group(Text(heading, style="bold"), table)

@@ -1,0 +1,160 @@
+"""A first evenset.toml: limits just above what the data shows today, and a plan to start from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .findings import Finding
+from .rules import DEFAULTS
+
+if TYPE_CHECKING:
+    from ..data.dataset import Dataset
+    from .report import AuditReport
+
+_GRAIN = 0.05
+_MOST_RULES = 60
+
+
+def init_config(report: AuditReport, *, dataset: Dataset | None = None, axes: Sequence[str] | None = None) -> str:
+    """Write a config whose checks pass on the audited data as it is.
+
+    Parameters
+    ----------
+    report : AuditReport
+        Of the data as it is today.
+    dataset : Dataset, optional
+        By default the report's.
+    axes : sequence of str, optional
+        The axes as the user wrote them; by default the report's.
+
+    Returns
+    -------
+    str
+        TOML that `evenset.data.config.load` reads.
+
+    Notes
+    -----
+    A limit is the upper end of today's interval, rounded up to the next 0.05, and never stricter than the default; what
+    has too few rows today gets no rule, and a comment says so.
+    """
+    dataset = report.source if dataset is None else dataset
+    names = list(axes) if axes is not None else [axis.name for axis in report.axes] or list(report.tally.axes)
+    lines = [
+        "# Written by `evenset check --init`: the checks pass on today's data and fail when it gets worse.",
+        "# Each limit is the upper end of today's 95 % interval, rounded up. Lower them as the data gets better.",
+        "",
+        "[data]",
+        *_data(dataset, names),
+        "",
+        *_checks(report),
+        *_plan(report),
+    ]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _data(dataset: Dataset | None, axes: Sequence[str]) -> list[str]:
+    lines = []
+    if dataset is not None:
+        columns = dataset.columns
+        if len(dataset.paths) == 1:
+            lines.append(f"train = {_quoted(str(dataset.paths[0]))}")
+        given: tuple[tuple[str, Any], ...] = (
+            ("text", columns.text),
+            ("label", columns.label),
+            ("positive", columns.positive),
+            ("label_threshold", columns.label_threshold),
+            ("id", columns.id),
+            ("weight", columns.weight),
+            ("preset", dataset.preset),
+        )
+        for key, value in given:
+            if value is not None and _plain(value):
+                lines.append(f"{key} = {value if isinstance(value, float) else _quoted(value)}")
+    return [*lines, f"axes = [{', '.join(_quoted(axis) for axis in axes)}]"]
+
+
+def _checks(report: AuditReport) -> list[str]:
+    lines: list[str] = []
+    for measure, group, warn, fail in DEFAULTS:
+        for axis in report.tally.axes:
+            found = [f for f in report.findings if f.measure == measure and f.axis == axis and f.judged]
+            if group is not None:
+                found = [f for f in found if (f.group or "") == group]
+            firm = [f for f in found if f.enough and math.isfinite(f.magnitude[1])]
+            firm.sort(key=lambda f: (-f.n, f.id))
+            for finding in firm[:_MOST_RULES]:
+                if all(_plain(value) for value in (axis, finding.group, finding.label)):
+                    lines += _rule(finding, warn, fail)
+            lines += _left(measure, axis, [f for f in found if f not in firm], firm[_MOST_RULES:])
+    return lines
+
+
+def _rule(finding: Finding, warn: float, fail: float) -> list[str]:
+    """One rule: today's interval is just inside `warn`, and `fail` is as far beyond as in the defaults."""
+    high = finding.magnitude[1]
+    limit = max(warn, math.floor(high / _GRAIN + 1) * _GRAIN)
+    beyond = limit + (fail - warn)
+    lines = ["[[check]]", f'measure = "{finding.measure}"', f"axis = {_quoted(finding.axis)}"]
+    lines.append(
+        f"group = {_quoted(finding.group)}"
+        if finding.group is not None
+        else 'group = ""                # the axis as a whole'
+    )
+    if finding.label is not None:
+        lines.append(f"label = {_quoted(finding.label)}")
+    today = f"{finding.estimate:.2f} ({finding.low:.2f} to {finding.high:.2f}), n={finding.n}"
+    return [*lines, f"warn = {limit:.2f}               # today {today}", f"fail = {beyond:.2f}", ""]
+
+
+def _left(measure: str, axis: str, thin: Iterable[Finding], many: Iterable[Finding]) -> list[str]:
+    lines = []
+    for why, findings in (("too few rows today", thin), ("left out, to keep this file short", many)):
+        names = [
+            _commented(f"{f.group or axis}" + ("" if f.label is None else f" {f.label}") + f" ({f.n})")
+            for f in findings
+        ]
+        if names:
+            shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+            lines += [f"# {measure} on {_commented(axis)}, no rule ({why}): {shown}", ""]
+    return lines
+
+
+def _plan(report: AuditReport) -> list[str]:
+    """A plan for the first axis on which something can be balanced."""
+    labelled = [axis for axis in report.tally.axes if report.tally.labels and report.scores[axis]["value"] is not None]
+    axis = max(labelled, key=lambda name: float(report.scores[name]["value"]), default=None)
+    if axis is None or not _plain(axis):
+        return []
+    return [
+        "# A plan to start from: `evenset curate --config evenset.toml --plan balance --out curated`.",
+        "[plan.balance]",
+        "[[plan.balance.step]]",
+        'do = "reweight"',
+        f"axis = {_quoted(axis)}",
+        'method = "kamiran-calders"',
+        "",
+        "# To prove on a trained model that it helped, name dev and test data under [data] and run",
+        "# `evenset run --config evenset.toml`.",
+        "[[arm]]",
+        'plan = "raw"',
+        "",
+        "[[arm]]",
+        'plan = "balance"',
+    ]
+
+
+def _plain(value: object) -> bool:
+    """Whether a value means the same in a config, where ${NAME} stands for the environment."""
+    return "${" not in str(value)
+
+
+def _quoted(text: object) -> str:
+    return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _commented(text: str) -> str:
+    """Text that cannot end its comment."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,0 +1,143 @@
+"""Tallies as Arrow tables and files: lossless, so that a tally can be resumed, sent and compared."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..data.errors import InputError
+from ..data.files import atomic
+from .tally import COUNTS, AxisNote, Cell, CellKey, Coverage, GroupNote, LexiconNote, Tally, TermKey
+
+SCHEMA = "evenset.tally/1"
+_FIELDS = [
+    pa.field("name", pa.string()),
+    pa.field("label", pa.string()),
+    pa.field("groups", pa.list_(pa.string())),
+    pa.field("bucket", pa.int8()),
+    pa.field("form", pa.string()),
+    pa.field("rows", pa.int64()),
+    pa.field("w", pa.decimal128(38, 0)),
+    pa.field("w2", pa.decimal128(38, 0)),
+]
+
+
+def to_arrow(tally: Tally) -> pa.Table:
+    """The tally as one table, nothing lost; the sums as decimals, because they may pass 64 bits."""
+    cells = [
+        (axis, label, list(pattern), bucket, None, cell.rows, Decimal(cell.w), Decimal(cell.w2))
+        for axis in sorted(tally.cells)
+        for (label, pattern, bucket), cell in sorted(tally.cells[axis].items(), key=lambda item: _order(item[0]))
+    ]
+    terms = [
+        (lexicon, label, None, None, form, documents, None, None)
+        for lexicon in sorted(tally.terms)
+        for (form, label), documents in sorted(tally.terms[lexicon].items(), key=lambda item: _order(item[0]))
+    ]
+    columns = list(zip(*cells, *terms, strict=True)) or [()] * len(_FIELDS)
+    return pa.table(
+        [pa.array(column, type=kind.type) for column, kind in zip(columns, _FIELDS, strict=True)],
+        schema=pa.schema(_FIELDS, metadata={"evenset": json.dumps(_header(tally), ensure_ascii=False)}),
+    )
+
+
+def _header(tally: Tally) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "edges": list(tally.edges),
+        "rows": tally.rows,
+        "null_texts": tally.null_texts,
+        "empty_texts": tally.empty_texts,
+        "null_labels": tally.null_labels,
+        "tokens": tally.tokens,
+        "axes": {
+            name: {
+                "kind": note.kind,
+                "groups": {
+                    group: {"status": known.status, "ambiguous": known.ambiguous, "subaxis": known.subaxis}
+                    for group, known in note.groups.items()
+                },
+            }
+            for name, note in tally.axes.items()
+        },
+        "lexicons": {name: {"version": note.version, "sha256": note.sha256} for name, note in tally.lexicons.items()},
+        "coverage": {name: {"rows": seen.rows, "tokens": seen.tokens} for name, seen in tally.coverage.items()},
+    }
+
+
+def from_arrow(table: pa.Table) -> Tally:
+    """Read what `to_arrow` made.
+
+    Raises
+    ------
+    InputError
+        When the table is no tally, or one of another version of evenset.
+    """
+    try:
+        header = json.loads((table.schema.metadata or {}).get(b"evenset", b"{}"))
+    except ValueError:
+        header = {}
+    if header.get("schema") != SCHEMA:
+        raise InputError(
+            f'not a tally that this version reads (found schema "{header.get("schema")}", needed "{SCHEMA}"); '
+            "audit the data again"
+        )
+    cells: dict[str, dict[CellKey, Cell]] = {name: {} for name in header["axes"]}
+    terms: dict[str, dict[TermKey, int]] = {name: {} for name in header["lexicons"]}
+    for row in table.to_pylist():
+        if row["form"] is None:
+            key = (row["label"], tuple(row["groups"]), row["bucket"])
+            cells[row["name"]][key] = Cell(row["rows"], int(row["w"]), int(row["w2"]))
+        else:
+            terms[row["name"]][row["form"], row["label"]] = row["rows"]
+    return Tally(
+        edges=tuple(header["edges"]),
+        axes={
+            name: AxisNote(note["kind"], {group: GroupNote(**known) for group, known in note["groups"].items()})
+            for name, note in header["axes"].items()
+        },
+        lexicons={name: LexiconNote(**note) for name, note in header["lexicons"].items()},
+        cells=cells,
+        terms=terms,
+        coverage={name: Coverage(**seen) for name, seen in header["coverage"].items()},
+        **{name: header[name] for name in COUNTS},
+    )
+
+
+def save(tally: Tally, path: str | Path) -> None:
+    """Write the tally to an Arrow file, whole or not at all."""
+    table = to_arrow(tally)
+    with (
+        atomic(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as file,
+    ):
+        file.write_table(table)
+
+
+def load(path: str | Path) -> Tally:
+    """Read what `save` wrote.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged or no tally.
+    """
+    try:
+        with pa.OSFile(str(path), "rb") as source:
+            table = pa.ipc.open_file(source).read_all()
+        table.validate(full=True)
+        return from_arrow(table)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a tally ({error}); delete it and audit the data again") from error
+
+
+def _order(key: Any) -> tuple[Any, ...]:
+    """Sort keys that hold None: it comes first."""
+    return tuple((part is not None, part if part is not None else "") for part in key)
