@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .arrays import distinct
 from .dataset import Batch, listed
 from .errors import InputError, suggest
 from .lexicon import Lexicon, builtin_names, load
@@ -322,7 +323,7 @@ def _of_matches(found: Matches, lexicon: Lexicon, n_rows: int) -> Membership:
     of_form = np.array([form.group for form in lexicon.forms], np.int64)
     names = [group.name for group in lexicon.groups] + [MIXED]
     rank = np.argsort(np.argsort(np.array(names)))  # in a pattern, groups are sorted by name
-    key = np.unique(found.row * len(names) + of_form[found.form])
+    key = distinct(found.row * len(names) + of_form[found.form])
     row, group = key // len(names), key % len(names)
     mixed = np.zeros(len(row), np.bool_)
     for index, one in enumerate(lexicon.groups):
@@ -387,7 +388,7 @@ def _coded(row: npt.NDArray[np.int64], group: npt.NDArray[np.int64], names: Sequ
     fullest row has groups, each over those rows only that have so many.
     """
     width = len(names)
-    key = np.unique(row * width + group)
+    key = distinct(row * width + group)
     row, group = key // width, key % width
     starts = np.flatnonzero(np.diff(row, prepend=-1))
     counts = np.diff(starts, append=len(row))

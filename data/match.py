@@ -109,14 +109,17 @@ class Matcher:
             if ending[state] == -1:
                 ending[state] = index
         self._ending = np.array(ending, np.int32)
-        self._first = np.zeros(len(self._words), np.int64)  # the state after a form's first word; 0: begins no form
+        # Of each word: the state after it as a form's first word (0: begins none), and whether it can be a later one.
+        # The last entry, which -1 finds, is for words of no form.
+        self._first = np.zeros(len(self._words) + 1, np.int64)
+        self._later = np.zeros(len(self._words) + 1, np.bool_)
         self._goes_on = np.zeros(len(ending), np.bool_)
         later = []
         for (state, join, number), to in steps.items():
             if state == 0:
                 self._first[number] = to
             else:
-                self._goes_on[state] = True
+                self._goes_on[state] = self._later[number] = True
                 later.append((state, join, number, to))
         states, joins, numbers, targets = np.array(later, np.int64).reshape(-1, 4).T
         keys = self._key(states, joins, numbers)
@@ -136,9 +139,8 @@ class Matcher:
         Matches
         """
         number = np.fromiter(map(self._words.get, tokens.folded, repeat(-1)), np.int64, len(tokens.folded))
-        begins = np.zeros(len(number), np.bool_)
-        begins[number >= 0] = self._first[number[number >= 0]] > 0
-        token, length, form = _longest_first(list(self._all(tokens, number, _where(begins, tokens.ids))), tokens.n)
+        found = list(self._all(tokens, number))
+        token, length, form = _longest_first(found, tokens.n)
         row = tokens.row_of(token)
         before = tokens.offsets[row]
         return Matches(
@@ -150,25 +152,30 @@ class Matcher:
             form=form,
         )
 
-    def _all(self, tokens: Tokens, number: _Ints, at: _Ints) -> Iterator[tuple[_Ints, npt.NDArray[np.int32]]]:
+    def _all(self, tokens: Tokens, number: _Ints) -> Iterator[tuple[_Ints, npt.NDArray[np.int32]]]:
         """For each length from 1, the tokens where forms of that length stand, overlapping or not, and the forms."""
-        state = self._first[number[tokens.ids[at]]]
+        first, later = self._first[number], self._later[number]
+        at = _where(first > 0, tokens.ids)
+        state = first[tokens.ids[at]]
         length = 1
         while True:
             form = self._ending[state]
             yield at[form >= 0], form[form >= 0]
-            on = self._goes_on[state]
+            # The cheap questions first: there are many candidates and few forms of several words.
+            on = self._goes_on[state] & (at + length < tokens.n)
             at, state = at[on], state[on]
-            inside = at + length < tokens.splits[tokens.row_of(at) + 1]  # forms do not run on into the next row
-            at, state = at[inside], state[inside]
+            on = later[tokens.ids[at + length]]
+            at, state = at[on], state[on]
+            join = _joins(tokens, at + length - 1)
+            on = join != _NEITHER
+            at, state, join = at[on], state[on], join[on]
             if not len(at):
                 return
-            join = _joins(tokens, at + length - 1)
-            word = number[tokens.ids[at + length]]
-            key = self._key(state, join, word)
+            key = self._key(state, join, number[tokens.ids[at + length]])
             place = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
-            known = (join != _NEITHER) & (word >= 0) & (self._keys[place] == key)
-            at, state = at[known], self._targets[place[known]]
+            on = self._keys[place] == key
+            on[on] = at[on] + length < tokens.splits[tokens.row_of(at[on]) + 1]  # not on into the next row
+            at, state = at[on], self._targets[place[on]]
             length += 1
 
     def _key(self, state: _Ints, join: _Ints, number: _Ints) -> _Ints:

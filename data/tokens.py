@@ -16,10 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .arrays import distinct
 from .errors import InputError
 
 # Small enough that a block, its mask and its temporaries stay in the processor's second-level cache.
-_BLOCK = 1 << 17
+_BLOCK = 1 << 18
 # Unicode is looked up in pages of this many bits.
 _PAGE_BITS = 12
 _PAGE_LAST = (1 << _PAGE_BITS) - 1
@@ -164,7 +165,9 @@ def _bytes(text: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
 def _edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Where tokens begin and end, alternating and ascending."""
     found = []
-    rows = np.unique(offsets[1:-1])
+    rows = distinct(offsets[1:-1])
+    # One scratch space for all blocks: fresh memory would cost more than the arithmetic.
+    scratch = np.empty((3, min(_BLOCK, len(data))), np.uint8)
     inside, low, size = False, 0, len(data)
     while low < size:
         high = min(low + _BLOCK, size)
@@ -172,32 +175,38 @@ def _edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.N
             high -= 1
             if high == low:
                 raise _not_utf8()
-        word = _word_bytes(data[low:high])
-        change = np.empty(len(word), np.bool_)
+        part = scratch[:, : high - low]
+        word, change = part[0].view(np.bool_), part[1].view(np.bool_)
+        _word_bytes(data[low:high], word, part[2])
         change[0] = word[0] != inside
         np.not_equal(word[1:], word[:-1], out=change[1:])
-        edges = np.flatnonzero(change)
+        edges = np.flatnonzero(change).astype(np.int64, copy=False)
         # A row that starts inside a run ends one token and begins another.
         begins = rows[slice(*np.searchsorted(rows, (max(low, 1), high)))] - low
         begins = begins[word[begins] & ~change[begins]]
         if len(begins):
             edges = np.insert(edges, np.repeat(np.searchsorted(edges, begins), 2), np.repeat(begins, 2))
-        found.append(edges + low)
+        edges += low
+        found.append(edges)
         inside, low = bool(word[-1]), high
     if inside:
-        found.append(np.array([size]))
-    return np.concatenate(found).astype(np.int64, copy=False) if found else np.zeros(0, np.int64)
+        found.append(np.array([size], np.int64))
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
-def _word_bytes(block: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Which bytes of a block belong to a letter, mark or digit."""
+def _word_bytes(block: npt.NDArray[np.uint8], word: npt.NDArray[np.bool_], scratch: npt.NDArray[np.uint8]) -> None:
+    """Say in `word` which bytes of a block belong to a letter, mark or digit."""
     # Unsigned arithmetic wraps round, so one comparison tests both ends of a range.
-    word = ((block | 0x20) - np.uint8(97)) < 26
-    word |= (block - np.uint8(48)) < 10
-    beyond = block >= 0x80
-    if not beyond.any():
-        return word
-    where = np.flatnonzero(beyond)
+    other = scratch.view(np.bool_)
+    np.subtract(block, np.uint8(48), out=scratch)
+    np.less(scratch, 10, out=word)
+    np.bitwise_or(block, np.uint8(0x20), out=scratch)
+    np.subtract(scratch, np.uint8(97), out=scratch)
+    np.less(scratch, 26, out=other)
+    np.logical_or(word, other, out=word)
+    if block.max() < 0x80:
+        return
+    where = np.flatnonzero(np.greater_equal(block, 0x80, out=other))
     # The bytes beyond ASCII, without the rest, are whole code points one after another.
     coded = np.concatenate([block[where], np.zeros(3, np.uint8)])
     lead = np.flatnonzero(coded >= 0xC0)
@@ -219,7 +228,6 @@ def _word_bytes(block: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     if point.max() > sys.maxunicode:
         raise _not_utf8()
     word[where] = np.repeat(_is_word(point), length)
-    return word
 
 
 def _is_word(points: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
