@@ -35,12 +35,13 @@ def unwritable(path: Path, error: OSError) -> InputError:
 
 def _temporary(path: Path) -> Path:
     # The name is cut so that a name of the longest allowed length still has a temporary neighbour.
-    return path.parent / f".{path.name[:100]}.{os.getpid()}-{secrets.token_hex(4)}.partial"
+    short = path.name.encode(errors="ignore")[:100].decode(errors="ignore")
+    return path.parent / f".{short}.{os.getpid()}-{secrets.token_hex(4)}.partial"
 
 
 def _place(path: Path) -> Path:
     """Follow a symbolic link, so that the link stays and what it points to is replaced."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114 - Path's raises
 
 
 def _sync_folder(folder: Path) -> None:

@@ -221,10 +221,10 @@ class Dataset:
 
     def sha256(self) -> str:
         """SHA-256 over the bytes of the files, in order; in memory over the Arrow content."""
-        if self.form == "memory":
-            return memory_sha256(self)
-        from .readers import data_files
+        from .readers_arrow import TableSource, data_files
 
+        if isinstance(self.source, TableSource):
+            return memory_sha256(self.source.table)
         return sha256_files(data_files(self.form, self.paths))
 
     def describe(self) -> dict[str, Any]:
@@ -286,6 +286,23 @@ class Dataset:
         )
 
 
+def memory_sha256(table: pa.Table) -> str:
+    """Hash of a table in memory: its columns in Arrow's own stream format.
+
+    Neither the metadata of the schema nor the chunks matter, nor whether strings have wide offsets: pandas and Arrow
+    give the same hash to the same rows.
+    """
+    fields = [
+        pa.field(field.name, pa.large_string() if pa.types.is_string(field.type) else field.type)
+        for field in table.schema
+    ]
+    table = table.replace_schema_metadata(None).cast(pa.schema(fields)).combine_chunks()
+    digest = _Digest()
+    with pa.ipc.new_stream(pa.PythonFile(digest, mode="w"), table.schema) as writer:
+        writer.write_table(table, max_chunksize=BATCH_ROWS)
+    return digest.hash.hexdigest()
+
+
 class _Digest:
     """A file to write to that only hashes."""
 
@@ -301,17 +318,3 @@ class _Digest:
     def flush(self) -> None: ...
 
     def close(self) -> None: ...
-
-
-def memory_sha256(dataset: Dataset) -> str:
-    """Hash of an in-memory table: its columns in Arrow's own stream format, without the schema's metadata."""
-    digest = _Digest()
-    writer: Any = None
-    for piece in dataset.source.read(None):
-        batch = piece.table.replace_schema_metadata(None)
-        if writer is None:
-            writer = pa.ipc.new_stream(pa.PythonFile(digest, mode="w"), batch.schema)
-        writer.write_batch(batch)
-    if writer is not None:
-        writer.close()
-    return digest.hash.hexdigest()

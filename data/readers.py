@@ -141,10 +141,12 @@ def _kind(path: Path, encoding: str, notes: list[str]) -> tuple[str, str | None]
     head = read_head(path, compression, encoding, HEAD)
     kind = content(head)
     form = {"parquet": "parquet", "arrow": "arrow", "arrow stream": "arrow", "jsonl": "jsonl"}.get(kind)
-    if form is None and kind == "text":
+    if form is None and kind == "text" and b"\0" not in head[:4096]:
         form = text_form(head)
     if form is None:
-        raise InputError(f'cannot tell the form of "{path.name}", which looks like {kind}; evenset reads {FORMS}')
+        raise InputError(
+            f'cannot tell the form of "{path.name}", which looks like {"binary data" if kind == "text" else kind}; evenset reads {FORMS}'
+        )
     notes.append(f"{path.name} read as {_words(form, compression)}; name it .{form} to be sure")
     return form, compression
 
@@ -182,11 +184,6 @@ def _differ(first: Path, expected: Sequence[str], path: Path, names: Sequence[st
         f'the columns of "{path.name}" and "{first.name}" differ: "{path.name}" {words}; '
         "files read together must have the same columns"
     )
-
-
-def data_files(form: str, paths: Sequence[Path]) -> tuple[Path, ...]:
-    """The files whose bytes are the data."""
-    return folder_files(paths[0]) if form == "hf" else tuple(paths)
 
 
 def spool_stdin(folder: Path | None, stream: BinaryIO | None = None) -> Path:

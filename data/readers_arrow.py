@@ -174,6 +174,11 @@ def folder_files(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in names)
 
 
+def data_files(form: str, paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The files whose bytes are the data."""
+    return folder_files(paths[0]) if form == "hf" else tuple(paths)
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

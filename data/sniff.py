@@ -88,8 +88,12 @@ def content(head: bytes) -> str:
         return "a JSON array" if start[1:].lstrip()[:1] in {b"{", b"]"} else "text"
     if start.startswith(b"{"):
         return "jsonl" if _is_object(start) else "text"
-    if head[:4000].count(b"\0") > len(head[:4000]) // 4:
-        return "UTF-16 text" if head[1::2][:500].count(b"\0") + head[::2][:500].count(b"\0") > 250 else "binary data"
+    even, odd = head[:4000:2], head[1:4000:2]
+    if even.count(0) + odd.count(0) > len(head[:4000]) // 4:
+        # Latin letters in UTF-16 have a zero in every other place.
+        if odd.count(0) > 9 * even.count(0):
+            return "UTF-16-LE text"
+        return "UTF-16-BE text" if even.count(0) > 9 * odd.count(0) else "binary data"
     return "text"
 
 
@@ -159,6 +163,8 @@ def check_content(path: Path, form: str, compression: str | None, head: bytes, r
 def _mismatch(name: str, form: str, kind: str) -> str:
     known = {"parquet": ".parquet", "arrow": ".arrow", "arrow stream": ".arrow", "jsonl": ".jsonl"}
     advice = f"rename it to end in {known[kind]}" if kind in known else "check where the file comes from"
+    if kind.startswith("text"):
+        advice = "rename it to end in .csv, or in what it is"
     words = {"HTML": "an HTML page", "arrow": "an Arrow file", "arrow stream": "an Arrow stream"}.get(kind, kind)
     return f'"{name}" is called {form} but looks like {words}; {advice}'
 
