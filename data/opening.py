@@ -101,6 +101,7 @@ def open_dataset(
         raise InputError(f"--label-threshold needs a label column, and none was found in {place}; say it with --label")
     rows_source = opened.source
     if isinstance(rows_source, JsonlSource):
+        rows_source.check_files([*columns.roles(), *axes_columns])
         rows_source = replace(rows_source, text=columns.text)
     dataset = Dataset(
         columns=columns,

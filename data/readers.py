@@ -111,10 +111,7 @@ def _open_files(paths: tuple[Path, ...], encoding: str) -> Opened:
     if form == "jsonl":
         sampled = sample_names(paths, compression, encoding)
         names = tuple(dict.fromkeys(name for own in sampled for name in own))
-        for path, own in zip(paths, sampled, strict=True):
-            if set(own) != set(names) and len(paths) > 1:
-                _differ(paths[0], sampled[0], path, own)
-        source = JsonlSource(paths, compression, encoding, names, bom=heads[0].startswith(BOM))
+        source = JsonlSource(paths, compression, encoding, names, tuple(sampled), bom=heads[0].startswith(BOM))
         return Opened(source, form, paths, compression, tuple(notes))
     layouts = tuple(read_layout(path, form, encoding, head) for path, head in zip(paths, heads, strict=True))
     for path, layout in zip(paths, layouts, strict=True):
@@ -144,9 +141,8 @@ def _kind(path: Path, encoding: str, notes: list[str]) -> tuple[str, str | None]
     if form is None and kind == "text" and b"\0" not in head[:4096]:
         form = text_form(head)
     if form is None:
-        raise InputError(
-            f'cannot tell the form of "{path.name}", which looks like {"binary data" if kind == "text" else kind}; evenset reads {FORMS}'
-        )
+        words = "binary data" if kind == "text" else kind
+        raise InputError(f'cannot tell the form of "{path.name}", which looks like {words}; evenset reads {FORMS}')
     notes.append(f"{path.name} read as {_words(form, compression)}; name it .{form} to be sure")
     return form, compression
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from .dataset import BATCH_ROWS, Piece, listed
 from .errors import InputError, suggest
-from .streams import BOM, CHUNK, damaged, open_bytes
+from .streams import BOM, CHUNK, open_bytes
 
 LINE = "__line__"
 SAMPLE_ROWS = 50_000
@@ -24,12 +24,25 @@ SAMPLE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class JsonlSource:
-    """A `Source` of one or more JSONL files. `text` is the column that must hold nothing but text."""
+    """A `Source` of one or more JSONL files.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Keys met in the first rows of any file.
+    own_names : tuple of tuple of str
+        Those of each file.
+    bom : bool
+        Whether the first file begins with a byte order mark.
+    text : str, optional
+        The column that must hold nothing but text.
+    """
 
     paths: tuple[Path, ...]
     compression: str | None
     encoding: str
     names: tuple[str, ...]
+    own_names: tuple[tuple[str, ...], ...]
     bom: bool = False
     text: str | None = None
     schema: pa.Schema | None = field(default=None, init=False)
@@ -37,6 +50,16 @@ class JsonlSource:
     def where(self, file: int, row: int) -> str:
         """Words for a row."""
         return f'row {row + 1} of "{self.paths[file].name}"'
+
+    def check_files(self, needed: Sequence[str]) -> None:
+        """Of several files each must have the keys that have a part; others may differ from line to line."""
+        for path, own in zip(self.paths, self.own_names, strict=True):
+            for name in needed:
+                if name not in own:
+                    raise InputError(
+                        f'"{path.name}" has no column "{name}", which other files have; its columns are {listed(own)}.'
+                        f"{suggest(name, own)}"
+                    )
 
     def read(self, columns: Sequence[str] | None) -> Iterator[Piece]:
         """All rows of all files; `__line__` is a column like others."""
@@ -181,16 +204,6 @@ def sample_names(paths: Sequence[Path], compression: str | None, encoding: str) 
     return result
 
 
-def check_same_keys(paths: Sequence[Path], names: Sequence[tuple[str, ...]], needed: Sequence[str]) -> None:
-    """Of several files, each must have the keys that have a part; others may differ from line to line."""
-    for path, own in zip(paths, names, strict=True):
-        for name in needed:
-            if name not in own:
-                raise InputError(
-                    f'"{path.name}" has no column "{name}"; its columns are {listed(own)}.{suggest(name, own)}'
-                )
-
-
 def _encodable(value: str) -> bool:
     try:
         value.encode("utf-8")
@@ -210,6 +223,3 @@ def _kind(value: Any) -> str:
         list: "a list",
     }
     return kinds.get(type(value), "an object")
-
-
-__all__ = ["LINE", "JsonlSource", "check_same_keys", "damaged", "parse", "read_lines", "sample_names", "spell"]

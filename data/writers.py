@@ -19,8 +19,10 @@ import pyarrow.compute as pc
 from .dataset import Batch, Dataset
 from .errors import InputError
 from .files import MEDIUM, atomic, atomic_folder, unwritable
-from .sinks import Extra, Rows, Sink
+from .sinks import Extra, Rows, Sink, as_strings
 from .sniff import read_name
+
+__all__ = ["RowWriter", "as_strings", "open_writer", "output_name", "relative_names"]
 
 
 def output_name(like: Dataset) -> str:

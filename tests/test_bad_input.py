@@ -396,6 +396,16 @@ class TestPlaces:
             'column "label" is string in "b.parquet" but int64 in "a.parquet"'
         )
 
+    def test_jsonl_files_may_differ_in_keys_that_have_no_part(self, tmp_path: Path) -> None:
+        file(tmp_path, "a.jsonl", '{"text": "x", "label": 0, "note": "rare"}\n')
+        file(tmp_path, "b.jsonl", '{"text": "y", "label": 1}\n')
+        assert sum(batch.n for batch in evenset.data.open(str(tmp_path / "*.jsonl")).batches()) == 2
+        file(tmp_path, "c.jsonl", '{"text": "z", "lable": 1}\n')
+        assert refuse(str(tmp_path / "*.jsonl")) == (
+            '"c.jsonl" has no column "label", which other files have; its columns are "text", "lable". '
+            'Did you mean "lable"?'
+        )
+
     def test_things_that_hold_no_rows(self) -> None:
         assert refuse(3).startswith("cannot read rows from a int; give csv")
         assert refuse([]).startswith("cannot read rows from a list")
