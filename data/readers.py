@@ -18,11 +18,22 @@ import pyarrow as pa
 from .dataset import Source, listed
 from .errors import InputError, suggest
 from .files import atomic
-from .readers_arrow import ArrowSource, ParquetSource, TableSource, arrow_schema, folder_files, parquet_schema, to_table
+from .readers_arrow import (
+    ArrowSource,
+    ParquetSource,
+    TableSource,
+    arrow_schema,
+    data_files,
+    folder_files,
+    parquet_schema,
+    to_table,
+)
 from .readers_csv import CsvSource, read_layout
 from .readers_jsonl import JsonlSource, sample_names
 from .sniff import HEAD, check_content, content, read_name, text_form
 from .streams import BOM, check_encoding, damaged, read_head
+
+__all__ = ["FORMS", "Opened", "data_files", "find", "open_source", "spool_stdin"]
 
 FORMS = "csv, tsv, jsonl (each also .gz or .zst), parquet, arrow, a Hugging Face dataset folder, a glob, or - for stdin"
 _TEXT = frozenset({"csv", "tsv", "jsonl"})
