@@ -234,9 +234,8 @@ def _nothing(rule: CheckRule, ours: Sequence[Finding], findings: Sequence[Findin
         ("label", rule.label, {finding.label for finding in same if finding.label is not None}),
     ):
         if wanted and wanted not in there:
-            return (
-                f'the rule ({rule_text(rule)}) matches no finding: no {key} "{wanted}".{suggest(wanted, sorted(there))}'
-            )
+            hint = suggest(wanted, sorted(there))
+            return f'the rule ({rule_text(rule)}) matches no finding: there is no {key} "{wanted}".{hint}'
     return f"the rule ({rule_text(rule)}) matches no finding in this data"
 
 

@@ -145,7 +145,7 @@ def log_ratio_rates(
     half an event added (Pettigrew, Gart and Thomas 1986). Where a cell has fewer than five events or non-events that
     interval can hold the truth less than 75 % of the time (n = 30, rate 1 %) and shrinks to a point at x = n; there it
     is widened to hold also the square-and-add interval of the two Wilson intervals on the log scale (Zou and Donner
-    2008), which brings the coverage back to 90 % and more.
+    2008), which brings the coverage back to 95 % on average and 86 % at worst.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -39,10 +40,19 @@ def to_arrow(tally: Tally) -> pa.Table:
         for (form, label), documents in sorted(tally.terms[lexicon].items(), key=lambda item: _order(item[0]))
     ]
     columns = list(zip(*cells, *terms, strict=True)) or [()] * len(_FIELDS)
-    return pa.table(
+    table = pa.table(
         [pa.array(column, type=kind.type) for column, kind in zip(columns, _FIELDS, strict=True)],
-        schema=pa.schema(_FIELDS, metadata={"evenset": json.dumps(_header(tally), ensure_ascii=False)}),
+        schema=pa.schema(_FIELDS),
     )
+    header = _header(tally)
+    header["digest"] = _digest(header, table)
+    return table.replace_schema_metadata({"evenset": json.dumps(header, ensure_ascii=False)})
+
+
+def _digest(header: dict[str, Any], table: pa.Table) -> str:
+    """A hash of everything in a tally: a damaged file must not pass for other counts."""
+    content = json.dumps([header, table.to_pydict()], default=str).encode()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _header(tally: Tally) -> dict[str, Any]:
@@ -85,6 +95,10 @@ def from_arrow(table: pa.Table) -> Tally:
         raise InputError(
             f'not a tally that this version reads (found schema "{header.get("schema")}", needed "{SCHEMA}"); '
             "audit the data again"
+        )
+    if header.pop("digest", None) != _digest(header, table):
+        raise InputError(
+            "the tally is damaged: its content does not fit its checksum; delete it and audit the data again"
         )
     cells: dict[str, dict[CellKey, Cell]] = {name: {} for name in header["axes"]}
     terms: dict[str, dict[TermKey, int]] = {name: {} for name in header["lexicons"]}
