@@ -146,8 +146,8 @@ def main() -> None:
     labels = rng.integers(0, LABELS, len(documents))
     terms = terms_of(documents, rng)
     assert len(set(terms)) == 3000
-    groups = tuple(Group("terms", f"group {k}") for k in range(50))
-    forms = tuple(Form(term, k % 50, str(k), ambiguous=False) for k, term in enumerate(terms))
+    groups = tuple(Group("terms", f"group {k}") for k in range(8))
+    forms = tuple(Form(term, k % 8, str(k), ambiguous=False) for k, term in enumerate(terms))
     axis = Axis("terms", "lexicon", lexicon=Lexicon("terms", "1", "en", "-", "-", groups, forms, ""))
 
     def sliced(megabytes: float) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -255,7 +256,7 @@ def parse_axes(specs: Sequence[str], *, names: Sequence[str], ambiguous: bool = 
 
 def _axis(spec: str, names: Sequence[str], ambiguous: bool) -> Axis:  # noqa: FBT001
     if spec.startswith("lexicon:"):
-        lexicon = load_file(spec.removeprefix("lexicon:").strip())
+        lexicon = load(Path(spec.removeprefix("lexicon:").strip()).expanduser())
         return Axis(lexicon.name, "lexicon", lexicon=lexicon, count_ambiguous=ambiguous)
     if spec in builtin_names():
         return Axis(spec, "lexicon", lexicon=load(spec), count_ambiguous=ambiguous)
@@ -275,13 +276,6 @@ def _axis(spec: str, names: Sequence[str], ambiguous: bool) -> Axis:  # noqa: FB
     known = [*builtin_names(), "lexicon:FILE", "column:COL"]
     hint = f' Did you mean "column:{spec}"?' if spec in names else suggest(spec, known)
     raise InputError(f'--axis "{spec}" means nothing; there are {", ".join(known)}, column:COL>=0.5 and A+B.{hint}')
-
-
-def load_file(path: str) -> Lexicon:
-    """A user's lexicon, which may not take a built-in one's name."""
-    from pathlib import Path
-
-    return load(Path(path))
 
 
 def _parts(spec: str, names: Sequence[str]) -> list[str]:
@@ -328,9 +322,6 @@ def _of_matches(found: Matches, lexicon: Lexicon, n_rows: int) -> Membership:
     mixed = np.zeros(len(row), np.bool_)
     for index, one in enumerate(lexicon.groups):
         for other in one.exclusive_with:
-            # Without an ambiguous counterpart: a form that may mean something else excludes nothing.
-            if other not in names:
-                continue
             pair = (group == index) | (group == names.index(other))
             both = np.intersect1d(row[group == index], row[group == names.index(other)], assume_unique=True)
             mixed |= pair & np.isin(row, both)
@@ -384,23 +375,24 @@ def _renumbered(patterns: Iterable[tuple[str, ...]], code: npt.NDArray[np.intege
 def _coded(row: npt.NDArray[np.int64], group: npt.NDArray[np.int64], names: Sequence[str], n_rows: int) -> Membership:
     """Number the sets of groups of the rows, exactly and for any number of groups.
 
-    The first group of each row gives it a number, (number, second group) a new one, and so on: as many steps as the
-    fullest row has groups, each over those rows only that have so many.
+    The groups of a row are the digits of its key. Before keys outgrow 64 bits they are numbered anew; rows that end
+    earlier keep the key they have, so only keys of rows with equally many groups can be compared.
     """
     width = len(names)
-    key = distinct(row * width + group)
-    row, group = key // width, key % width
+    pair = distinct(row * width + group)
+    row, group = pair // width, pair % width
     starts = np.flatnonzero(np.diff(row, prepend=-1))
     counts = np.diff(starts, append=len(row))
-    code = np.zeros(n_rows, np.int64)
-    patterns: list[tuple[str, ...]] = [()]
-    step = 0
-    while len(starts):
-        rows = row[starts]
-        found, inverse = np.unique(code[rows] * width + group[starts + step], return_inverse=True)
-        code[rows] = inverse + len(patterns)
-        patterns += [(*patterns[k // width], names[k % width]) for k in found.tolist()]
-        step += 1
-        starts, counts = starts[counts > step], counts[counts > step]
-    used, code = np.unique(np.concatenate([[0], code]), return_inverse=True)  # beginnings of larger sets are dropped
-    return Membership(tuple(patterns[k] for k in used.tolist()), code[1:].astype(np.int32))
+    key, bound = np.zeros(len(starts), np.int64), 1
+    for step in range(int(counts.max(initial=0))):
+        on = np.flatnonzero(counts > step)
+        if bound * width >= 1 << 62:
+            key[on], bound = np.unique(key[on], return_inverse=True)[1], len(on)
+        key[on] = key[on] * width + group[starts[on] + step]
+        bound *= width
+    key = counts * max(len(key), 1) + np.unique(key, return_inverse=True)[1]
+    _, first, number = np.unique(key, return_index=True, return_inverse=True)
+    patterns = [tuple(names[k] for k in group[starts[at] : starts[at] + counts[at]].tolist()) for at in first.tolist()]
+    code = np.zeros(n_rows, np.int32)
+    code[row[starts]] = number + 1
+    return Membership(((), *patterns), code)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from .axes import Axis, Membership
 from .dataset import Batch, Dataset
+from .errors import InputError
 from .lexicon import Lexicon
 from .match import Matcher, Matches
 from .tokens import Tokens, tokenize
@@ -68,7 +69,10 @@ class Scanner:
         self.edges = np.asarray(edges, np.int64)
         if (np.diff(self.edges) <= 0).any() or len(self.edges) > 126:
             raise ValueError("edges ascend strictly and are at most 126")
-        lexicons: dict[str, Lexicon] = {lexicon.name: lexicon for axis in axes for lexicon in axis.lexicons()}
+        lexicons: dict[str, Lexicon] = {}
+        for lexicon in (lexicon for axis in axes for lexicon in axis.lexicons()):
+            if lexicons.setdefault(lexicon.name, lexicon) != lexicon:
+                raise InputError(f'two different lexicons are called "{lexicon.name}"; change lexicon.name in one file')
         self.matchers = {name: Matcher(lexicon) for name, lexicon in lexicons.items()}
         self._tokenize = tokens or bool(lexicons)
 

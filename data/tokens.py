@@ -19,13 +19,15 @@ import pyarrow.compute as pc
 from .arrays import distinct
 from .errors import InputError
 
-# Small enough that a block, its mask and its temporaries stay in the processor's second-level cache.
+# Bytes, and tokens, that are worked on at a time: few enough to stay in the processor's second-level cache.
 _BLOCK = 1 << 18
+_CHUNK = 1 << 15
 # Unicode is looked up in pages of this many bits.
 _PAGE_BITS = 12
 _PAGE_LAST = (1 << _PAGE_BITS) - 1
 # _KEEP[k] keeps the first k bytes of eight, read little-endian.
 _KEEP = np.array([(1 << 8 * k) - 1 for k in range(9)], "<u8")
+_Ints: TypeAlias = npt.NDArray[np.int64]
 # Distinct strings (an Arrow array) and each token as an index into them.
 _Coded: TypeAlias = tuple[Any, npt.NDArray[np.int32]]
 
@@ -45,7 +47,7 @@ class Tokens:
     ids : numpy.ndarray of int32
         Each token as an index into the vocabulary.
     vocabulary : pyarrow.LargeStringArray
-        The distinct tokens of this batch as they are spelt, in order of first appearance.
+        The distinct tokens of this batch as they are spelt, in an order that depends on the texts alone.
     folded : list of str
         The same strings after :func:`fold`; several spellings may fold to one string.
     data : numpy.ndarray of uint8
@@ -71,11 +73,11 @@ class Tokens:
         """The number of rows, empty ones included."""
         return len(self.offsets) - 1
 
-    def rows(self) -> npt.NDArray[np.int64]:
+    def rows(self) -> _Ints:
         """The row of each token (made when asked for)."""
         return np.repeat(np.arange(self.n_rows, dtype=np.int64), np.diff(self.splits))
 
-    def row_of(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def row_of(self, tokens: _Ints) -> _Ints:
         """The rows of the given tokens; cheaper than :meth:`rows` when they are few."""
         return np.searchsorted(self.splits, tokens, side="right").astype(np.int64) - 1
 
@@ -129,9 +131,7 @@ def tokenize(text: Any) -> Tokens:
     ([0, 4, 4, 6], ['she', 's', 'african', 'american', 'yes', 'she'])
     """
     data, offsets = _bytes(text)
-    edges = _edges(data, offsets)
-    starts = np.ascontiguousarray(edges[0::2])
-    ends = np.ascontiguousarray(edges[1::2])
+    starts, ends = _spans(data, offsets)
     vocabulary, ids = _intern(data, starts, ends - starts)
     return Tokens(
         starts=starts,
@@ -145,7 +145,7 @@ def tokenize(text: Any) -> Tokens:
     )
 
 
-def _bytes(text: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def _bytes(text: Any) -> tuple[npt.NDArray[np.uint8], _Ints]:
     """The bytes of all rows and where each row begins, for sliced, null-holding and empty arrays alike."""
     if isinstance(text, pa.ChunkedArray):
         text = text.combine_chunks()
@@ -162,9 +162,9 @@ def _bytes(text: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     return data, offsets - first
 
 
-def _edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where tokens begin and end, alternating and ascending."""
-    found = []
+def _spans(data: npt.NDArray[np.uint8], offsets: _Ints) -> tuple[_Ints, _Ints]:
+    """Where tokens begin and where they end."""
+    starts, ends = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     rows = distinct(offsets[1:-1])
     # One scratch space for all blocks: fresh memory would cost more than the arithmetic.
     scratch = np.empty((3, min(_BLOCK, len(data))), np.uint8)
@@ -186,12 +186,13 @@ def _edges(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.N
         begins = begins[word[begins] & ~change[begins]]
         if len(begins):
             edges = np.insert(edges, np.repeat(np.searchsorted(edges, begins), 2), np.repeat(begins, 2))
-        edges += low
-        found.append(edges)
+        # Edges alternate, and the first ends a token where the last block left one open.
+        starts.append(edges[int(inside) :: 2] + low)
+        ends.append(edges[int(not inside) :: 2] + low)
         inside, low = bool(word[-1]), high
     if inside:
-        found.append(np.array([size], np.int64))
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+        ends.append(np.array([size], np.int64))
+    return np.concatenate(starts), np.concatenate(ends)
 
 
 def _word_bytes(block: npt.NDArray[np.uint8], word: npt.NDArray[np.bool_], scratch: npt.NDArray[np.uint8]) -> None:
@@ -252,9 +253,7 @@ def _page(number: int) -> npt.NDArray[np.bool_]:
     return page
 
 
-def _intern(
-    data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
-) -> tuple[Any, npt.NDArray[np.int32]]:
+def _intern(data: npt.NDArray[np.uint8], starts: _Ints, lengths: _Ints) -> tuple[Any, npt.NDArray[np.int32]]:
     """The distinct strings among the tokens, and each token as an index into them.
 
     Exact: Arrow compares the values, not only their hashes. Nine tokens in ten have at most 8 bytes and most others at
@@ -265,34 +264,36 @@ def _intern(
     vocabulary = [pa.array([], pa.large_string())]
     size, short, long = 0, lengths <= 8, lengths > 16
     for chosen, encode in ((short, _encode_8), (~(short | long), _encode_16), (long, _encode_any)):
-        if not chosen.any():
+        at = np.flatnonzero(chosen)
+        if not len(at):
             continue
-        strings, codes = encode(data, starts[chosen], lengths[chosen])
-        ids[chosen] = codes + np.int32(size)
+        strings, codes = encode(data, starts[at], lengths[at])
+        ids[at] = codes + np.int32(size)
         vocabulary.append(strings)
         size += len(strings)
     return pa.concat_arrays(vocabulary), ids
 
 
-def _encode_8(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> _Coded:
+def _encode_8(data: npt.NDArray[np.uint8], starts: _Ints, lengths: _Ints) -> _Coded:
     return _encode_fixed(data, starts, lengths, pa.uint64(), 8)
 
 
-def _encode_16(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> _Coded:
+def _encode_16(data: npt.NDArray[np.uint8], starts: _Ints, lengths: _Ints) -> _Coded:
     return _encode_fixed(data, starts, lengths, pa.binary(16), 16)
 
 
-def _encode_fixed(
-    data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], kind: Any, width: int
-) -> _Coded:
+def _encode_fixed(data: npt.NDArray[np.uint8], starts: _Ints, lengths: _Ints, kind: Any, width: int) -> _Coded:
     """Intern tokens of at most `width` bytes, padded with NUL, which is no token byte and so is unambiguous."""
     if len(data) < width:
         data = np.concatenate([data, np.zeros(width - len(data), np.uint8)])
     last = len(data) - width
     windows: npt.NDArray[Any] = np.ndarray((last + 1,), f"V{width}", buffer=data, strides=(1,))
-    cells = windows[np.minimum(starts, last)].view("<u8").reshape(-1, width // 8)
-    for part in range(width // 8):
-        cells[:, part] &= _KEEP[np.clip(lengths - 8 * part, 0, 8)]
+    cells = np.empty((len(starts), width // 8), "<u8")
+    for low in range(0, len(starts), _CHUNK):  # fresh memory for all tokens at once would cost more than the work
+        at = slice(low, low + _CHUNK)
+        cells[at] = windows[np.minimum(starts[at], last)].view("<u8").reshape(-1, width // 8)
+        for part in range(width // 8):
+            cells[at, part] &= _KEEP[np.clip(lengths[at] - 8 * part, 0, 8)]
     for late in np.flatnonzero(starts > last):  # at most `width` tokens, where the window would pass the end
         token = data[starts[late] : starts[late] + lengths[late]].tobytes()
         cells[late] = np.frombuffer(token.ljust(width, b"\0"), "<u8")
@@ -302,7 +303,7 @@ def _encode_fixed(
     return _strings(distinct[used], used.sum(axis=1)), _codes(coded)
 
 
-def _encode_any(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> _Coded:
+def _encode_any(data: npt.NDArray[np.uint8], starts: _Ints, lengths: _Ints) -> _Coded:
     """Intern tokens of any length: their bytes are laid end to end first."""
     before = np.cumsum(lengths) - lengths
     where = np.repeat(starts - before, lengths)
@@ -311,7 +312,7 @@ def _encode_any(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], leng
     return coded.dictionary, _codes(coded)
 
 
-def _strings(data: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> Any:
+def _strings(data: npt.NDArray[np.uint8], lengths: _Ints) -> Any:
     """An Arrow string array over bytes that lie end to end."""
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])

@@ -79,6 +79,16 @@ def test_a_lexicon_of_several_axes_is_matched_once():
     assert set(scanner.matchers) == {"pronouns", "identity"}
 
 
+def test_two_lexicons_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[lexicon]\nname = "identity"\nversion = "1"\nlanguage = "en"\nsource = "me"\nlicence = "CC0-1.0"\n'
+        '[[group]]\naxis = "religion"\nname = "quaker"\nforms = ["quaker"]\n'
+    )
+    with pytest.raises(InputError, match='two different lexicons are called "identity"'):
+        Scanner(parse_axes([f"lexicon:{path}", "identity+column:label"], names=["label"]))
+
+
 def test_an_error_keeps_its_words_and_its_row(small_batches):
     toxic = ["0"] * len(ROWS)
     toxic[40] = "?"
