@@ -1,0 +1,29 @@
+"""Did the gap shrink on a trained model? Train arms, write scores, give a verdict.
+
+Training (`run`) and judging (`verify`) meet in one file of scores, so that a conclusion can be
+recomputed without training and anyone's predictions get the same treatment.
+This room changes no rows and chooses no curation: it is told what was done and measures what came of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .decide import Margins
+    from .pipeline import run
+    from .records import ArmVerdict
+    from .verdict import Verdict, verify
+
+__all__ = ["ArmVerdict", "Margins", "Verdict", "run", "verify"]
+
+_HOME = {"run": "pipeline", "verify": "verdict", "Verdict": "verdict", "ArmVerdict": "records", "Margins": "decide"}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that reading a verdict never imports what trains a model.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -1,0 +1,286 @@
+"""The one seam of finetune: a table of scores, checked once and aligned on shared rows.
+
+Whatever trains a model writes this table; gaps, verdict and attribution read nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..data.errors import InputError, suggest
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+SPLITS = ("dev", "test", "probe")
+SEPARATOR = "|"  # in a csv, several groups or clustering ways share one field
+
+SCORES = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("upstream", pa.string()),
+        ("seed", pa.int64()),
+        ("split", pa.string()),
+        ("id", pa.string()),
+        ("label", pa.string()),
+        ("predicted", pa.string()),  # null where only a score is known
+        ("groups", pa.list_(pa.string())),
+        ("cluster", pa.list_(pa.string())),  # one entry a clustering way; empty: rows are independent
+        ("score", pa.float64()),  # P(positive) for two labels, P(predicted) for more
+        ("placebo_of", pa.string()),  # the arm that this run is the placebo of
+    ]
+)
+"""Schema of `scores.parquet`."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Run:
+    """One trained model: an arm, an upstream and a seed."""
+
+    arm: str
+    upstream: str
+    seed: int
+    placebo_of: str | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        return f"arm {self.arm}, upstream {self.upstream}, seed {self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The rows of one split, shared by all runs, sorted by id.
+
+    Attributes
+    ----------
+    ids : pyarrow.Array
+        Row ids, unique.
+    label : numpy.ndarray
+        Index into `labels`, one a row.
+    labels : tuple of str
+        All labels of the score set, sorted.
+    pattern : numpy.ndarray
+        Index into `patterns`, one a row.
+    patterns : tuple of tuple of str
+        Sets of groups; `()` is a row without any.
+    clusters : numpy.ndarray
+        Codes, one row a clustering way and one column an item.
+    """
+
+    ids: pa.Array
+    label: Ints
+    labels: tuple[str, ...]
+    pattern: Ints
+    patterns: tuple[tuple[str, ...], ...]
+    clusters: Ints
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.label)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of all groups that occur, sorted."""
+        present = np.unique(self.pattern)
+        return tuple(sorted({name for code in present for name in self.patterns[code]}))
+
+    def member(self, group: str) -> Bools:
+        """Whether each row belongs to the group; a row may belong to several."""
+        has: Bools = np.array([group in pattern for pattern in self.patterns], dtype=bool)
+        return np.asarray(has[self.pattern])
+
+    def is_label(self, label: str) -> Bools:
+        """Whether each row carries the label."""
+        code = self.labels.index(label) if label in self.labels else -1
+        return np.asarray(self.label == code)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSet:
+    """Scores of many runs on the same rows.
+
+    Attributes
+    ----------
+    runs : tuple of Run
+        Sorted by arm, upstream and seed: the rows of the matrices below.
+    items : mapping of str to Items
+        The rows of each split that is present.
+    score : mapping of str to numpy.ndarray
+        Runs × rows, a split; without an entry where the file had no scores.
+    predicted : mapping of str to numpy.ndarray
+        Index into the labels, runs × rows; without an entry where the file had no predictions.
+    labels : tuple of str
+        All labels, sorted.
+    """
+
+    runs: tuple[Run, ...]
+    items: Mapping[str, Items]
+    score: Mapping[str, Floats]
+    predicted: Mapping[str, Ints]
+    labels: tuple[str, ...]
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of the arms, sorted."""
+        return tuple(dict.fromkeys(run.arm for run in self.runs))
+
+
+def read(source: str | Path | pa.Table | Any) -> ScoreSet:
+    """Read and check scores that any trainer made.
+
+    Parameters
+    ----------
+    source : path, pyarrow.Table or pandas.DataFrame
+        A csv or parquet file, a folder of `*.scores.parquet`, or a table. Needed columns: `arm`, `id`, `label` and
+        `score` or `predicted`. Known besides: `upstream` (default "pretrained"), `seed` (0), `split` ("test"),
+        `group` ("a|b") or `groups` (a list), `cluster` ("x|y" or a list, one entry a clustering way), `placebo_of`.
+
+    Returns
+    -------
+    ScoreSet
+
+    Raises
+    ------
+    InputError
+        A column is missing, a score is not a number, an id repeats within a run, runs cover different rows, or the
+        same row has different labels, groups or clusters in different runs.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> table = pa.table({"arm": ["raw", "raw"], "id": ["a", "b"], "label": [0, 1], "score": [0.2, 0.9],
+    ...                   "group": ["muslim", "gay|muslim"]})
+    >>> scores = read(table)
+    >>> scores.runs[0].upstream, scores.items["test"].groups
+    ('pretrained', ('gay', 'muslim'))
+    """
+    return align(load(source))
+
+
+def align(table: pa.Table) -> ScoreSet:
+    """Align a `SCORES` table: one row index a split, one matrix of scores with a row a run.
+
+    Raises
+    ------
+    InputError
+        See `read`.
+    """
+    from .align import aligned
+
+    return aligned(table)
+
+
+def load(source: str | Path | pa.Table | Any) -> pa.Table:
+    """Read a foreign file or table into the `SCORES` schema, without aligning it."""
+    if isinstance(source, pa.Table):
+        return normalise(source)
+    if hasattr(source, "iloc"):  # a DataFrame, without importing pandas to ask
+        return normalise(pa.Table.from_pandas(source, preserve_index=False))
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(path.rglob("*.scores.parquet"))
+        if not files:
+            raise InputError(f"{path}: no *.scores.parquet in this folder; give a csv or parquet file of scores")
+        return concat([load(file) for file in files])
+    if not path.exists():
+        raise InputError(f"{path}: no such file; give a csv or parquet file of scores")
+    name = path.name.lower()
+    try:
+        if name.endswith((".parquet", ".pq")):
+            import pyarrow.parquet as pq
+
+            return normalise(pq.read_table(path), where=str(path))
+        if name.endswith((".csv", ".csv.gz")):
+            from pyarrow import csv
+
+            text = ("arm", "upstream", "split", "id", "label", "predicted", "group", "groups", "cluster", "placebo_of")
+            kinds = {"seed": pa.int64(), "score": pa.float64()} | dict.fromkeys(text, pa.string())
+            options = csv.ConvertOptions(column_types=kinds, strings_can_be_null=False)
+            return normalise(csv.read_csv(path, convert_options=options), where=str(path))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: cannot be read as scores: {error}") from error
+    raise InputError(f"{path}: scores are read from .csv, .csv.gz or .parquet; convert the file to one of these")
+
+
+def write(table: pa.Table, path: str | Path) -> Path:
+    """Write scores as parquet, whole or not at all; returns the path."""
+    import pyarrow.parquet as pq
+
+    from ..data.files import atomic
+
+    checked = normalise(table)
+    with atomic(Path(path)) as temporary:
+        pq.write_table(checked, temporary, compression="zstd")
+    return Path(path)
+
+
+def concat(tables: Sequence[pa.Table]) -> pa.Table:
+    """Stack score tables, each brought to the `SCORES` schema first."""
+    return pa.concat_tables([normalise(table) for table in tables])
+
+
+def normalise(table: pa.Table, *, where: str = "scores") -> pa.Table:
+    """Bring a table to the `SCORES` schema, filling the columns that have a default.
+
+    Raises
+    ------
+    InputError
+        A needed column is missing or has a type that cannot be read.
+    """
+    if table.schema.equals(SCORES):
+        return table
+    names = table.column_names
+    for needed in ("arm", "id", "label"):
+        if needed not in names:
+            raise InputError(f'{where}: no column "{needed}"; columns are {", ".join(names)}.{suggest(needed, names)}')
+    if "score" not in names and "predicted" not in names:
+        raise InputError(f'{where}: needs a column "score" (probability of the positive label) or "predicted"')
+    defaults = {"upstream": "pretrained", "seed": 0, "split": "test"}
+    columns = []
+    for wanted in SCORES:
+        name = "group" if wanted.name == "groups" and "groups" not in names else wanted.name
+        if name not in names:
+            columns.append(_constant(defaults.get(wanted.name), wanted.type, table.num_rows))
+            continue
+        column = table.column(name)
+        try:
+            if pa.types.is_list(wanted.type):
+                columns.append(_lists(column))
+            elif wanted.type == pa.string():
+                columns.append(_strings(column))
+            else:
+                columns.append(column.cast(wanted.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InputError(f'{where}: column "{name}" cannot be read as {wanted.type}: {error}') from error
+        if wanted.name in defaults:
+            columns[-1] = columns[-1].fill_null(defaults[wanted.name])
+    return pa.table(columns, schema=SCORES)
+
+
+def _constant(value: object, kind: pa.DataType, n: int) -> pa.Array:
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(np.zeros(n + 1, dtype=np.int32), pa.array([], pa.string()))
+    return pa.nulls(n, kind) if value is None else pa.repeat(pa.scalar(value, kind), n)
+
+
+def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    # A label that pandas turned into 1.0 is the label "1": the audit writes it so, and they must meet.
+    if pa.types.is_floating(column.type) and pc.all(pc.equal(column, pc.round(column)), skip_nulls=True).as_py():
+        column = column.cast(pa.int64())
+    text = column.cast(pa.string())
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)  # a csv writes null as nothing
+
+
+def _lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return column.cast(pa.list_(pa.string())).fill_null([])
+    return pc.split_pattern(_strings(column), SEPARATOR).fill_null([])
