@@ -1,0 +1,16 @@
+"""Room of the changes: rows in, curated rows and a ledger of every change out. It measures nothing itself.
+
+A plan edits words (`scrub`, `swap`), copies and adds rows (`swap` with augment, `topup`), selects rows (`resample`) and
+weights them (`reweight`), in this order. Everything random is a function of seed and row key, so neither the order of
+the rows nor the size of a batch matters; every step has a placebo. `run` applies a plan, `prepare` readies a dataset
+for many runs, `restore` undoes a curation from its ledger.
+"""
+
+from __future__ import annotations
+
+from .curation import ROWS, Curation, run
+from .ledger import SCHEMA
+from .prepare import Prepared, prepare
+from .restore import restore
+
+__all__ = ["ROWS", "SCHEMA", "Curation", "Prepared", "prepare", "restore", "run"]

@@ -1,0 +1,169 @@
+"""Steps that add rows: edited copies, and rows of a pool."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..data.config import TopupStep
+from ..data.errors import InputError
+from . import topup
+from .changes import Copies
+from .edits import Bools, Ints, splice_rows
+from .prepare import Chunk, cells_of
+from .state import Added, State
+from .tables import by_bucket, holds
+from .units import Codes, Units
+from .words import Words
+
+
+def all_copies(state: State) -> dict[int, Units]:
+    """The copies of every augmenting step, by its index, in one pass over the rows."""
+    steps = state.changer.resolved.augments
+    if not steps:
+        return {}
+    parts: dict[int, list[Units]] = {step.index: [] for step in steps}
+    for chunk in state.prepared.chunks():
+        here = state.before.take(np.arange(chunk.start, chunk.start + chunk.n))
+        for made in state.changer.changes(chunk).copies:
+            parents = here.take(made.rows)
+            variant = np.full(parents.n, made.step.index + 1, np.int32)
+            # A placebo changes no word of the lexicon, so its copies stay in the cells of their parents.
+            cell = parents.cell if state.placebo else _cells_of_copies(state, chunk, made)
+            parts[made.step.index].append(replace(parents, variant=variant, cell=cell))
+    return {index: Units.joined(found) for index, found in parts.items()}
+
+
+def _cells_of_copies(state: State, chunk: Chunk, made: Copies) -> Codes:
+    """A copy is a text of its own: its groups are those of its words, before the plan's other edits."""
+    if not len(made.rows):
+        return np.zeros(0, np.int32)
+    tokens = chunk.scanned.tokens
+    assert tokens is not None
+    batch = replace(chunk.scanned.batch.take(made.rows), text=splice_rows(tokens, made.own, made.rows))
+    scanned = state.prepared.scanner.scan(batch)
+    # The length bucket travels with the row.
+    return cells_of(state.cells, replace(scanned, bucket=chunk.scanned.bucket[made.rows]))
+
+
+def top_up(state: State, index: int, step: TopupStep) -> None:
+    """Add rows of the pool, or of the placebo's pool."""
+    where = f"step {index + 1} (topup): "
+    positive, other = _labels(state, step, where)
+    axis = state.prepared.axes[step.axis]
+    assert axis.lexicon is not None
+    words = Words(axis.lexicon, ambiguous=step.ambiguous, where=where)
+    groups = [axis.lexicon.groups[at].name for at in words.chosen(step.groups)]
+    pool = state.prepared.pool(step.pool, step.pool_text, where=where)
+    rate = _rate(state, positive) if step.target is None else step.target
+    if rate <= 0:
+        raise InputError(f"{where}target = {rate:g} cannot be reached by adding rows; give a rate above 0")
+    n_buckets = int(max(state.cells.bucket_of().max(), pool.bucket.max())) + 1
+    have, rest = _counts(state, axis.name, groups, positive, n_buckets)
+    found = pool.members[axis.name]
+    rows, filled = topup.fill(
+        groups,
+        have,
+        rest,
+        1 - rate,
+        member=holds(found.patterns, groups)[found.code],
+        bucket=pool.bucket,
+        free=_free(state, pool),
+        rank=topup.ranks(pool, seed=state.seed, step=index, purpose="topup"),
+    )
+    short = sum(cell.wanted - cell.added for cell in filled)
+    reasons = {row: " + ".join(found.patterns[found.code[row]]) for row in rows.tolist()}
+    if state.aimed is not None:
+        if step.placebo_pool is None:
+            raise InputError(f"{where}its placebo adds rows at random; name a placebo_pool = ... that has them")
+        per_bucket = np.array(state.aimed.reports[index]["buckets"], np.int64)
+        pool = state.prepared.pool(step.placebo_pool, step.pool_text, where=f"{where}placebo_")
+        rank = topup.ranks(pool, seed=state.seed, step=index, purpose="placebo")
+        rows = topup.fill_at_random(per_bucket, bucket=pool.bucket, free=_free(state, pool), rank=rank)
+        short = int(per_bucket.sum()) - len(rows)
+        reasons = dict.fromkeys(rows.tolist(), "placebo")
+    buckets = np.bincount(pool.bucket[rows], minlength=n_buckets).tolist()
+    _add(state, Added(index, _first(state), pool, other, reasons), rows)
+    state.reports[index] = {
+        "added": len(rows),
+        "label": other,
+        "rate": rate,
+        "short": short,
+        "buckets": buckets,
+        "cells": filled,
+    }
+
+
+def _rate(state: State, positive: str) -> float:
+    """Share of the positive label among the labelled rows of the data."""
+    label = state.cells.label_of()[state.before.cell]
+    codes = [code for code, name in enumerate(state.cells.labels) if name is not None]
+    return float((label == state.cells.labels.index(positive)).sum() / np.isin(label, codes).sum())
+
+
+def _counts(state: State, axis: str, groups: list[str], positive: str, n_buckets: int) -> tuple[Ints, Ints]:
+    """Positive and other labelled units, groups × buckets."""
+    cells = state.cells
+    label, bucket = cells.label_of(), cells.bucket_of()
+    held = holds(cells.patterns[axis], groups)[cells.pattern_of(axis)]
+    counts = np.bincount(state.units.cell, minlength=len(cells.table))
+    is_positive = np.array([name == positive for name in cells.labels], np.bool_)[label]
+    is_other = np.array([name not in (None, positive) for name in cells.labels], np.bool_)[label]
+    return by_bucket(counts * is_positive, held, bucket, n_buckets), by_bucket(
+        counts * is_other, held, bucket, n_buckets
+    )
+
+
+def _free(state: State, pool: topup.Pool) -> Bools:
+    """Rows of a pool that may be added: not in the data, not twice in the pool, not added before."""
+    assert state.hashes is not None
+    free = pool.fresh.copy()
+    place = np.minimum(np.searchsorted(state.hashes, pool.hashes), len(state.hashes) - 1)
+    free &= state.hashes[place] != pool.hashes
+    for before in state.added:
+        mine = state.units.position[state.units.variant == before.step + 1] - before.first
+        free &= ~np.isin(pool.hashes, before.pool.hashes[mine])
+    return free
+
+
+def _first(state: State) -> int:
+    return state.before.n + sum(len(added.pool.keys) for added in state.added)
+
+
+def _add(state: State, added: Added, rows: Ints) -> None:
+    cells, pool = state.cells, added.pool
+    code = cells.label_codes([added.label])[0]
+    patterns = []
+    for name in cells.axes:
+        found = pool.members.get(name)
+        if found is None:  # an axis of columns, which a pool does not have
+            patterns.append(np.repeat(cells.pattern_codes(name, [()]), len(rows)))
+        else:
+            patterns.append(cells.pattern_codes(name, found.patterns)[found.code[rows]])
+    cell = cells.codes(np.full(len(rows), code, np.int32), pool.bucket[rows], patterns)
+    nothing = np.zeros(len(rows), np.int32)
+    variant = nothing + np.int32(added.step + 1)
+    state.join(Units(added.first + rows, variant, nothing, nothing, cell, pool.keys[rows], np.ones(len(rows))))
+    state.added.append(added)
+
+
+def _labels(state: State, step: TopupStep, where: str) -> tuple[str, str]:
+    """The positive label and the one that added rows get."""
+    used = set(state.cells.label_of()[np.unique(state.before.cell)].tolist())
+    labels = sorted(name for code, name in enumerate(state.cells.labels) if name is not None and code in used)
+    listed = ", ".join(f'"{label}"' for label in labels[:12])
+    if not labels:
+        raise InputError(f"{where}the data have no labels; name their column with --label")
+    if state.positive is None:
+        raise InputError(f"{where}which label is the positive one? The labels are {listed}; say it with --positive")
+    if state.positive not in labels:
+        raise InputError(f'{where}no row has the positive label "{state.positive}"; the labels are {listed}')
+    if step.label is not None:
+        if step.label == state.positive:
+            raise InputError(f'{where}label = "{step.label}" is the positive label; added rows must have another one')
+        return state.positive, step.label
+    others = [label for label in labels if label != state.positive]
+    if len(others) != 1:
+        raise InputError(f"{where}the labels are {listed}; say with label = ... which one added rows get")
+    return state.positive, others[0]

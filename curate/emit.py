@@ -1,0 +1,313 @@
+"""The second pass: the rows as they are written, batch by batch, and their ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..data.dataset import Batch
+from . import resample, reweight, swap, topup
+from .changes import Changer, Changes, Copies
+from .edits import Edits, Ints, gather
+from .ledger import SCHEMA, entries, in_order, names_of
+from .plan import EditStep
+from .prepare import Chunk, Prepared
+from .state import Added, State
+from .units import Units
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows to write.
+
+    Attributes
+    ----------
+    batch : Batch or None
+        The rows of the data that they are or come from, one each; None for rows of a pool.
+    text : large_string array
+    label : string array or None
+    bucket : int8 array
+    units : Units
+    parent : string array
+        Key of the row that a copy is of, null for the others.
+    ledger : Table
+    """
+
+    batch: Batch | None
+    text: Any
+    label: Any
+    bucket: Any
+    units: Units
+    parent: Any
+    ledger: pa.Table
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was done, summed over the batches.
+
+    Attributes
+    ----------
+    rows_in, rows_out : int
+    edits, copies, drops, weights : int
+        Entries of the ledger.
+    rows_edited : int
+        Rows of the data with an edit.
+    steps : dict of int to Counter
+        By index of an editing step: edits, rows, unsure, short.
+    groups : dict of int to Counter
+        By index of an editing step: edits of each group.
+    """
+
+    rows_in: int = 0
+    rows_out: int = 0
+    edits: int = 0
+    copies: int = 0
+    drops: int = 0
+    weights: int = 0
+    rows_edited: int = 0
+    steps: dict[int, Counter[str]] = field(default_factory=dict)
+    groups: dict[int, Counter[str]] = field(default_factory=dict)
+
+
+class Emitter:
+    """Walks over the rows a second time and applies what was decided.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    changer : Changer
+    state : State or None
+        After the selection; None where every row is written once.
+    overwrites : str or None
+        Name of the weight column where the new weights take its place, so that the ledger keeps the old ones.
+    """
+
+    def __init__(self, prepared: Prepared, changer: Changer, state: State | None, *, overwrites: str | None) -> None:
+        self.prepared = prepared
+        self.changer = changer
+        self.state = state
+        self.overwrites = overwrites
+        self.counts = Counts()
+        self.steps = {step.index: step for step in (*changer.resolved.edits, *changer.resolved.augments)}
+
+    def parts(self) -> Iterator[Part]:
+        """The rows to write, in order."""
+        for chunk in self.prepared.chunks():
+            yield self._part(chunk)
+        if self.state is not None:
+            for added in self.state.added:
+                part = self._pool_part(added)
+                if part.units.n:
+                    yield part
+
+    def _part(self, chunk: Chunk) -> Part:
+        changes = self.changer.changes(chunk)
+        batch = chunk.scanned.batch
+        units = self._units(chunk)
+        row = units.position - chunk.start
+        text = self._text(chunk, changes, units, row)
+        whole = units.n == chunk.n and not units.variant.any() and not units.repeat.any()
+        made = (units.variant > 0) | (units.repeat > 0)
+        parent = names_of(units.root)
+        if not made.all():
+            parent = pa.array(np.where(made, np.arange(units.n), -1), mask=~made)
+            parent = names_of(units.root).take(parent)
+        taken = batch if whole else batch.take(row)
+        ledger = self._ledger(chunk, changes, units, parent, taken)
+        self.counts.rows_in += chunk.n
+        self.counts.rows_out += units.n
+        return Part(taken, text, taken.label, chunk.scanned.bucket[row], units, parent, ledger)
+
+    def _units(self, chunk: Chunk) -> Units:
+        if self.state is None:
+            nothing = np.zeros(chunk.n, np.int32)
+            position = np.arange(chunk.start, chunk.start + chunk.n)
+            return Units(position, nothing, nothing, nothing, nothing, chunk.keys, np.ones(chunk.n))
+        units = self.state.units
+        first, last = np.searchsorted(units.position, [chunk.start, chunk.start + chunk.n])
+        return units.take(np.arange(first, last))
+
+    def _text(self, chunk: Chunk, changes: Changes, units: Units, row: Ints) -> Any:
+        """The text of each unit: of the row as the edits leave it, or of the copy of the unit's variant."""
+        texts = [changes.text(chunk)]
+        place = row.copy()
+        behind = chunk.n
+        for copies in changes.copies:
+            mine = units.variant == copies.step.index + 1
+            place[mine] = behind + np.searchsorted(copies.rows, row[mine])
+            texts.append(copies.text(chunk))
+            behind += len(copies.rows)
+        if len(texts) == 1 and units.n == chunk.n and not units.repeat.any():
+            return texts[0]
+        return pa.concat_arrays(texts).take(pa.array(place))
+
+    # -- the ledger --------------------------------------------------------------------------------------------------
+
+    def _ledger(self, chunk: Chunk, changes: Changes, units: Units, parent: Any, taken: Batch) -> pa.Table:
+        row = units.position - chunk.start
+        first = units.repeat == 0
+        written = np.zeros(chunk.n, np.bool_)
+        written[row[first & (units.variant == 0)]] = True
+        own = changes.edits.of_rows(written)
+        self.counts.rows_edited += len(set(own.row.tolist()))
+        self._note(changes, own)
+        parts = [self._edits(chunk, own, chunk.keys, None)]
+        parts.extend(self._copied_edits(chunk, copies, units, row) for copies in changes.copies)
+        parts.append(self._copies(units, parent))
+        parts.append(self._drops(chunk, written))
+        parts.append(self._weights(units, parent, taken))
+        return in_order(parts)
+
+    def _note(self, changes: Changes, own: Edits) -> None:
+        """Sum up what each editing step did."""
+        for index in self.steps:
+            edits = own.take(own.step == index)
+            found = next((copies for copies in changes.copies if copies.step.index == index), None)
+            if found is not None:
+                edits = found.own
+            count = self.counts.steps.setdefault(index, Counter())
+            count["edits"] += edits.n
+            count["rows"] += len(set(edits.row.tolist()))
+            count["unsure"] += changes.unsure.get(index, 0)
+            if index in changes.short:
+                count["short"] += changes.short[index]
+            self.counts.groups.setdefault(index, Counter())
+
+    def _edits(self, chunk: Chunk, edits: Edits, keys: Any, parents: Any) -> pa.Table:
+        """Entries of edits; `keys` by row of the batch, `parents` by edit."""
+        if not edits.n:
+            return SCHEMA.empty_table()
+        tokens = chunk.scanned.tokens
+        assert tokens is not None
+        before = tokens.offsets[edits.row]
+        after = pa.array(edits.texts, pa.string()).take(pa.array(edits.after))
+        self.counts.edits += edits.n
+        return entries(
+            "edit",
+            names_of(keys[edits.row]),
+            edits.row + chunk.start,
+            step=edits.step + 1,
+            rule=self._rules().take(pa.array(edits.step)),
+            start=edits.start - before,
+            end=edits.end - before,
+            before=gather(tokens.data, edits.start, edits.end),
+            after=after,
+            reason=self._reasons(chunk, edits),
+            parent=parents,
+        )
+
+    def _rules(self) -> Any:
+        """Rule of every step, null for those that edit nothing."""
+        steps = len(self.changer.resolved.plan.step)
+        return pa.array([self.steps[at].rule if at in self.steps else None for at in range(steps)], pa.string())
+
+    def _reasons(self, chunk: Chunk, edits: Edits) -> Any:
+        """The group whose words each edit changed; or that it is a placebo's."""
+        if self.changer.placebo:
+            return "placebo"
+        names = np.empty(edits.n, object)
+        for index in set(edits.step.tolist()):
+            step: EditStep = self.steps[index]
+            mine = np.flatnonzero(edits.step == index)
+            matches = chunk.scanned.matches[step.lexicon.name]
+            place = np.searchsorted(matches.token, edits.token[mine], side="right") - 1
+            group = step.how.matcher.group_of[matches.form[place]]
+            labels = np.array([item.name for item in step.lexicon.groups], object)
+            names[mine] = labels[group]
+            self.counts.groups.setdefault(index, Counter()).update(labels[group].tolist())
+        return pa.array(names, pa.string())
+
+    def _copied_edits(self, chunk: Chunk, copies: Copies, units: Units, row: Ints) -> pa.Table:
+        variant = copies.step.index + 1
+        mine = (units.variant == variant) & (units.repeat == 0)
+        written = np.zeros(chunk.n, np.bool_)
+        written[row[mine]] = True
+        keys = chunk.keys.copy()
+        keys[row[mine]] = units.take(mine).keys()
+        edits = copies.edits.of_rows(written)
+        return self._edits(chunk, edits, keys, names_of(chunk.keys[edits.row]))
+
+    def _copies(self, units: Units, parent: Any) -> pa.Table:
+        made = np.flatnonzero((units.variant > 0) | (units.repeat > 0))
+        if not len(made):
+            return SCHEMA.empty_table()
+        some = units.take(made)
+        self.counts.copies += len(made)
+        step = np.where(some.repeat > 0, some.by, some.variant)
+        rules = np.where(some.repeat > 0, resample.RULE, swap.RULE)
+        return entries(
+            "copy",
+            names_of(some.keys()),
+            some.position,
+            step=step,
+            rule=pa.array(rules.tolist(), pa.string()),
+            reason=pa.array(np.where(some.repeat > 0, "repeated", "augmented").tolist(), pa.string()),
+            parent=parent.take(pa.array(made)),
+        )
+
+    def _drops(self, chunk: Chunk, written: Any) -> pa.Table:
+        gone = np.flatnonzero(~written)
+        if not len(gone) or self.state is None:
+            return SCHEMA.empty_table()
+        self.counts.drops += len(gone)
+        step = self.state.dropped_by[gone + chunk.start].astype(np.int32)
+        return entries(
+            "drop", names_of(chunk.keys[gone]), gone + chunk.start, step=step, rule=resample.RULE, reason="resampled"
+        )
+
+    def _weights(self, units: Units, parent: Any, taken: Batch | None) -> pa.Table:
+        steps = [index for index, step in enumerate(self.changer.resolved.plan.step) if step.do == "reweight"]
+        if not steps or not units.n:
+            return SCHEMA.empty_table()
+        self.counts.weights += units.n
+        before = None
+        if self.overwrites is not None and taken is not None:
+            from ..data.writers import as_strings
+
+            before = as_strings(taken.column(self.overwrites))
+        position = units.position if taken is not None else np.full(units.n, -1)
+        return entries(
+            "weight",
+            names_of(units.keys()),
+            position,
+            step=steps[-1] + 1,
+            rule=reweight.RULE,
+            value=units.weight,
+            before=before,
+            reason="placebo" if self.changer.placebo else "label × groups",
+            parent=parent,
+        )
+
+    def _pool_part(self, added: Added) -> Part:
+        assert self.state is not None
+        units = self.state.units
+        units = units.take(np.flatnonzero((units.position >= self.state.before.n) & (units.variant == added.step + 1)))
+        place = units.position - added.first
+        parent = names_of(units.root, prefix="pool:")
+        label = pa.repeat(pa.scalar(added.label, pa.string()), units.n)
+        ledger = SCHEMA.empty_table()
+        if units.n:
+            self.counts.copies += units.n
+            self.counts.rows_out += units.n
+            again = units.repeat > 0
+            reasons = [added.reasons[at] for at in place.tolist()]
+            ledger = in_order([
+                entries(
+                    "copy",
+                    names_of(units.keys()),
+                    np.full(units.n, -1),
+                    step=np.where(again, units.by, added.step + 1),
+                    rule=pa.array(np.where(again, resample.RULE, topup.RULE).tolist(), pa.string()),
+                    reason=pa.array(reasons, pa.string()),
+                    parent=parent,
+                ),
+                self._weights(units, parent, None),
+            ])  # fmt: skip
+        text = added.pool.text.take(pa.array(place))
+        return Part(None, text, label, added.pool.bucket[place], units, parent, ledger)

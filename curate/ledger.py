@@ -1,0 +1,203 @@
+"""The ledger: every edit, copy, drop and weight of a curation, so that it can be judged and undone.
+
+A parquet file that only its owner may read (mode 0600), since it holds the words that were taken out. Its metadata say
+which data, plan, seed and lexicons it is of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ..data.errors import InputError
+from ..data.hashing import Keys
+from .units import Ints
+
+SCHEMA = pa.schema([
+    ("row", pa.string()),
+    ("position", pa.int64()),
+    ("op", pa.string()),
+    ("step", pa.int32()),
+    ("rule", pa.string()),
+    ("start", pa.int64()),
+    ("end", pa.int64()),
+    ("before", pa.string()),
+    ("after", pa.string()),
+    ("value", pa.float64()),
+    ("reason", pa.string()),
+    ("parent", pa.string()),
+])  # fmt: skip
+"""Columns of the ledger.
+
+row: key of the row, or of the copy; position: number of the row in the original data, from 0, for a copy that of
+its parent, for a row of a pool null; op: "edit", "copy", "drop" or "weight"; step: number of the plan's step, from 1;
+start, end: bytes of the raw text; before, after: the words of an edit, or before: the weight that was written over;
+value: the weight; parent: of a copy, the key of the row that it was made of ("pool:KEY" for a row of a pool).
+"""
+
+VERSION = "evenset.ledger/1"
+_KEY = b"evenset"
+
+
+def names_of(keys: Keys, *, prefix: str = "") -> Any:
+    """Keys as Arrow strings: 16 hex digits each.
+
+    Examples
+    --------
+    >>> names_of(np.array([10, 2**64 - 1], np.uint64)).to_pylist()
+    ['000000000000000a', 'ffffffffffffffff']
+    """
+    digits = keys.astype(">u8").tobytes().hex().encode()
+    offsets = np.arange(len(keys) + 1, dtype=np.int32) * 16
+    if len(keys) * 16 > 2**31 - 1:
+        raise ValueError("too many keys for one array")
+    names = pa.StringArray.from_buffers(len(keys), pa.py_buffer(offsets), pa.py_buffer(digits))
+    if not prefix:
+        return names
+    import pyarrow.compute as pc
+
+    return pc.binary_join_element_wise(prefix, names, "")
+
+
+def entries(op: str, row: Any, position: Ints, **columns: Any) -> pa.Table:
+    """Entries of one kind; columns that are not given are null.
+
+    Parameters
+    ----------
+    op : str
+        "edit", "copy", "drop" or "weight".
+    row : Arrow array of strings
+        Names of the rows.
+    position : int64 array
+        Negative: null.
+    **columns : Arrow arrays, numpy arrays, or one value for all
+        Other columns of the ledger.
+    """
+    n = len(row)
+    given: dict[str, Any] = {"row": row, "position": pa.array(position, mask=position < 0), "op": op, **columns}
+    arrays = []
+    for field in SCHEMA:
+        value = given.get(field.name)
+        if value is None:
+            arrays.append(pa.nulls(n, field.type))
+        elif isinstance(value, (pa.Array, pa.ChunkedArray)):
+            arrays.append(value.cast(field.type))
+        elif isinstance(value, np.ndarray):
+            arrays.append(pa.array(value, field.type))
+        else:
+            arrays.append(pa.repeat(pa.scalar(value, field.type), n))
+    return pa.table(arrays, schema=SCHEMA)
+
+
+def in_order(parts: Iterable[pa.Table]) -> pa.Table:
+    """Entries of some rows by position; those of one row in the order in which their kinds were given."""
+    whole = pa.concat_tables(parts)
+    position = whole["position"].fill_null(np.iinfo(np.int64).max).to_numpy()
+    if not (position[1:] < position[:-1]).any():
+        return whole
+    return whole.take(pa.array(np.argsort(position, kind="stable")))
+
+
+class LedgerWriter:
+    """Writes a ledger batch by batch; what is known only at the end goes into its metadata."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        self._writer = pq.ParquetWriter(str(path), SCHEMA, compression="zstd")
+
+    def write(self, table: pa.Table) -> None:
+        """Add entries."""
+        if table.num_rows:
+            self._writer.write_table(table)
+
+    def close(self, metadata: dict[str, Any] | None) -> None:
+        """Write the metadata and close the file; None after an error."""
+        if metadata is not None:
+            self._writer.add_key_value_metadata({_KEY.decode(): json.dumps(metadata, ensure_ascii=False)})
+        self._writer.close()
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A ledger that was read.
+
+    Attributes
+    ----------
+    path : Path
+    about : dict
+        Its metadata.
+    """
+
+    path: Path
+    about: dict[str, Any]
+
+    @property
+    def drops(self) -> int:
+        """How many rows were dropped."""
+        return int(self.about["counts"]["drops"])
+
+    def edits(self) -> pa.Table:
+        """Edits of rows of the data themselves (not of copies), by position and place."""
+        import pyarrow.parquet as pq
+
+        columns = ["position", "start", "end", "before", "after", "row"]
+        filters = [("op", "==", "edit"), ("parent", "is_null", None)]
+        return self._read(pq, columns, filters).sort_by([("position", "ascending"), ("start", "ascending")])
+
+    def dropped(self) -> npt.NDArray[np.int64]:
+        """Positions of the dropped rows, ascending."""
+        import pyarrow.parquet as pq
+
+        table = self._read(pq, ["position"], [("op", "==", "drop")])
+        return np.sort(table["position"].to_numpy())
+
+    def weights_before(self) -> pa.Table:
+        """Positions and the weights that rows had before, where the weight column was written over."""
+        import pyarrow.parquet as pq
+
+        table = self._read(pq, ["position", "before"], [("op", "==", "weight"), ("parent", "is_null", None)])
+        return table.filter(table["before"].is_valid()).sort_by("position")
+
+    def _read(self, pq: Any, columns: list[str], filters: list[tuple[str, str, Any]]) -> pa.Table:
+        import pyarrow.compute as pc
+
+        wanted: Any = None
+        for name, kind, value in filters:
+            one = pc.field(name).is_null() if kind == "is_null" else pc.field(name) == value
+            wanted = one if wanted is None else wanted & one
+        return pq.read_table(self.path, columns=columns, filters=wanted)
+
+
+def read_ledger(path: str | Path) -> Ledger:
+    """Open a ledger.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, no parquet file, or no ledger.
+    """
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except FileNotFoundError:
+        raise InputError(f'there is no ledger "{path}"; evenset curate writes it beside the curated rows') from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f'"{path}" is no whole parquet file, so no ledger: {str(error).splitlines()[0]}') from None
+    if _KEY not in metadata:
+        raise InputError(f'"{path}" is no ledger of evenset; curate writes one called ledger.parquet')
+    about = json.loads(metadata[_KEY])
+    if about.get("schema") != VERSION:
+        raise InputError(f'"{path}" is a ledger of the form {about.get("schema")}; this evenset reads {VERSION}')
+    return Ledger(path, about)

@@ -1,0 +1,130 @@
+"""Cells folded into what a step counts: labels × patterns of an axis's groups, groups × length buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data.axes import Axis
+from .edits import Bools, Ints
+from .reweight import cramers_v
+from .units import Cells, Floats, Pattern, Units
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How cells fold into labels × patterns of an axis's status groups.
+
+    Attributes
+    ----------
+    labels : list of str
+        Sorted.
+    patterns : list of Pattern
+        Sorted.
+    label, pattern : int64 arrays
+        For each cell an index into them; −1 for rows without a label.
+    """
+
+    labels: list[str]
+    patterns: list[Pattern]
+    label: Ints
+    pattern: Ints
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of labels and of patterns."""
+        return len(self.labels), len(self.patterns)
+
+    def flat(self, cell: Any) -> Ints:
+        """For the given cells the place in the table, row by row; −1 for rows without a label."""
+        flat: Ints = np.where(self.label >= 0, self.label * len(self.patterns) + self.pattern, -1)[cell]
+        return flat
+
+    def count(self, units: Units) -> Ints:
+        """Units in each place of the table."""
+        flat = self.flat(units.cell)
+        size = self.shape[0] * self.shape[1]
+        counts: Ints = np.bincount(flat[flat >= 0], minlength=size).reshape(self.shape)
+        return counts
+
+    def mass(self, units: Units) -> Floats:
+        """Sum of the units' weights in each place of the table."""
+        flat = self.flat(units.cell)
+        inside = flat >= 0
+        size = self.shape[0] * self.shape[1]
+        mass = np.bincount(flat[inside], weights=units.weight[inside], minlength=size).astype(np.float64)
+        return mass.reshape(self.shape)
+
+
+def tabulate(cells: Cells, axis: Axis) -> Table:
+    """Fold cells into labels × patterns; groups that set no status do not count."""
+    status: dict[str, bool] = {}
+
+    def reduced(pattern: Pattern) -> Pattern:
+        for name in pattern:
+            if name not in status:
+                status[name] = axis.info(name).status
+        return tuple(name for name in pattern if status[name])
+
+    of_pattern = [reduced(pattern) for pattern in cells.patterns[axis.name]]
+    patterns = sorted(set(of_pattern))
+    labels = sorted(label for label in cells.labels if label is not None)
+    at = {label: code for code, label in enumerate(labels)}
+    place = {pattern: code for code, pattern in enumerate(patterns)}
+    of_label = np.array([-1 if name is None else at[name] for name in cells.labels], np.int64)
+    return Table(
+        labels,
+        patterns,
+        of_label[cells.label_of()],
+        np.array([place[pattern] for pattern in of_pattern], np.int64)[cells.pattern_of(axis.name)],
+    )
+
+
+def holds(patterns: Sequence[Pattern], groups: Sequence[str]) -> Bools:
+    """Which patterns (rows) hold which groups (columns)."""
+    table = [[group in pattern for group in groups] for pattern in patterns]
+    return np.array(table, np.bool_).reshape(len(patterns), len(groups))
+
+
+def by_bucket(counts: Ints, held: Bools, bucket: Any, n: int) -> Ints:
+    """Counts of cells as groups × length buckets."""
+    result = np.zeros((held.shape[1], n), np.int64)
+    for code in range(n):
+        result[:, code] = counts[bucket == code] @ held[bucket == code]
+    return result
+
+
+def effect(cells: Cells, axis: Axis, before: Units, after: Units) -> dict[str, Any]:
+    """What copies, selection and weights do to the association of an axis with the label, from the cells alone.
+
+    Returns
+    -------
+    dict
+        ``cramers_v``: {before, after}, uncorrected and over whole patterns, weighted; ``groups``: for each group and
+        label, rows and the share of the group's weight that has the label, before and after.
+    """
+    table = tabulate(cells, axis)
+    if not table.labels:
+        return {}
+    rows = (table.count(before), table.count(after))
+    mass = (table.mass(before), table.mass(after))
+    names = sorted({name for pattern in table.patterns for name in pattern})
+    held = holds(table.patterns, names)
+    groups: list[dict[str, Any]] = []
+    of_group = [part @ held for part in (*rows, *mass)]
+    for column, name in enumerate(names):
+        total = [part[:, column].sum() for part in of_group[2:]]
+        for row, label in enumerate(table.labels):
+            groups.append({
+                "group": name,
+                "label": label,
+                "rows": {"before": int(of_group[0][row, column]), "after": int(of_group[1][row, column])},
+                "share": {
+                    when: float(part[row, column] / whole) if whole else None
+                    for when, part, whole in zip(("before", "after"), of_group[2:], total, strict=True)
+                },
+            })  # fmt: skip
+    return {"cramers_v": {"before": cramers_v(mass[0]), "after": cramers_v(mass[1])}, "groups": groups}

@@ -1,0 +1,239 @@
+"""Rows on their way to the output, as arrays: what selection and weights work on.
+
+A unit is a row that may be written: a row of the data, a copy that an edit made, or a row of a pool. It carries the
+code of its cell (label, groups on each axis, length bucket) and its root's row key; everything random about it is a
+function of that key. Units stand in the order of the output: by row of the data, then by the step that made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.hashing import Keys, Salt, combine, mix
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
+Pattern = tuple[str, ...]
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Cells:
+    """The cells met so far, numbered in the order in which they came; nothing may depend on the numbers.
+
+    Attributes
+    ----------
+    axes : tuple of str
+        The axes whose groups tell cells apart.
+    labels : list of str or None
+        Label of each code.
+    patterns : dict of axis name to list of patterns
+        A pattern is the sorted tuple of a row's groups on the axis.
+    table : list of tuple
+        For each cell its label code, bucket and a pattern code an axis.
+    """
+
+    axes: tuple[str, ...]
+    labels: list[str | None] = field(default_factory=list)
+    patterns: dict[str, list[Pattern]] = field(default_factory=dict)
+    table: list[tuple[int, ...]] = field(default_factory=list)
+    _codes: dict[tuple[int, ...], int] = field(default_factory=dict)
+
+    def label_codes(self, values: Sequence[str | None]) -> Codes:
+        """Codes of labels, new ones added."""
+        return _codes_of(self.labels, values)
+
+    def pattern_codes(self, axis: str, values: Sequence[Pattern]) -> Codes:
+        """Codes of an axis's patterns, new ones added."""
+        return _codes_of(self.patterns.setdefault(axis, []), values)
+
+    def copy(self) -> Cells:
+        """The same cells, to which others can be added."""
+        patterns = {axis: list(found) for axis, found in self.patterns.items()}
+        return Cells(self.axes, list(self.labels), patterns, list(self.table), dict(self._codes))
+
+    def codes(self, label: Codes, bucket: npt.NDArray[np.int8], patterns: Sequence[Codes]) -> Codes:
+        """The cell of each row, from the codes of its label and of its patterns (an array an axis)."""
+        rows = np.stack([label, bucket.astype(np.int32), *patterns], axis=1)
+        if not len(rows):
+            return np.zeros(0, np.int32)
+        # One number a row sorts much faster than rows of numbers do.
+        flat = np.zeros(len(rows), np.int64)
+        for column in rows.T:
+            flat = flat * (int(column.max()) + 1) + column
+        _, first, back = np.unique(flat, return_index=True, return_inverse=True)
+        found = np.empty(len(first), np.int32)
+        for at, row in enumerate(map(tuple, rows[first].tolist())):
+            if row not in self._codes:
+                self._codes[row] = len(self.table)
+                self.table.append(row)
+            found[at] = self._codes[row]
+        return found[back]
+
+    def label_of(self) -> Codes:
+        """Label code of each cell."""
+        return np.array([row[0] for row in self.table], np.int32)
+
+    def bucket_of(self) -> Codes:
+        """Length bucket of each cell."""
+        return np.array([row[1] for row in self.table], np.int32)
+
+    def pattern_of(self, axis: str) -> Codes:
+        """Pattern code of each cell on an axis."""
+        at = 2 + self.axes.index(axis)
+        return np.array([row[at] for row in self.table], np.int32)
+
+
+def _codes_of(known: list[T], values: Sequence[T]) -> Codes:
+    at = {value: code for code, value in enumerate(known)}
+    codes = np.empty(len(values), np.int32)
+    for place, value in enumerate(values):
+        if value not in at:
+            at[value] = len(known)
+            known.append(value)
+        codes[place] = at[value]
+    return codes
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Units in the order of the output.
+
+    Attributes
+    ----------
+    position : int64 array
+        Row of the data; rows of pools have numbers beyond the last one.
+    variant : int32 array
+        0 for the row as it is, k + 1 for what step k of the plan made.
+    repeat : int32 array
+        0, and for the repetitions that resampling made 1, 2, ...
+    by : int32 array
+        Number (from 1) of the step that made the repetition; 0 for the others.
+    cell : int32 array
+    root : uint64 array
+        Key of the row of the data that it comes from; of a pool's row its own.
+    weight : float64 array
+    """
+
+    position: Ints
+    variant: Codes
+    repeat: Codes
+    by: Codes
+    cell: Codes
+    root: Keys
+    weight: Floats
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return len(self.position)
+
+    def keys(self) -> Keys:
+        """A key for each unit; that of a row as it is is its row key."""
+        keys = self.root.copy()
+        for part in (self.variant, self.repeat):
+            made = np.flatnonzero(part)
+            keys[made] = combine(keys[made], part[made].astype(np.uint64))
+        return keys
+
+    def take(self, which: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Units:
+        """The units at these places, in this order."""
+        return Units(
+            self.position[which],
+            self.variant[which],
+            self.repeat[which],
+            self.by[which],
+            self.cell[which],
+            self.root[which],
+            self.weight[which],
+        )
+
+    def times(self, times: Ints, *, step: int) -> Units:
+        """Each unit so many times: 0 drops it, more than one repeats it right behind itself.
+
+        `step` is the index of the step that does so.
+        """
+        if (times == 1).all():
+            return self
+        taken = self.take(np.repeat(np.arange(self.n), times))
+        if times.max(initial=0) <= 1 and not self.repeat.any():
+            return taken
+        # Count anew within each row and variant, so that what is left of a row always includes repetition 0.
+        same = np.zeros(taken.n, np.bool_)
+        same[1:] = (taken.position[1:] == taken.position[:-1]) & (taken.variant[1:] == taken.variant[:-1])
+        first = np.flatnonzero(~same)
+        repeat = np.arange(taken.n) - np.repeat(first, np.diff(np.append(first, taken.n)))
+        by = np.where(repeat == 0, 0, np.where(taken.repeat > 0, taken.by, step + 1))
+        return replace(taken, repeat=repeat.astype(np.int32), by=by.astype(np.int32))
+
+    def weighted(self, weight: Floats) -> Units:
+        """The same units with other weights."""
+        return replace(self, weight=weight)
+
+    @staticmethod
+    def joined(parts: Sequence[Units]) -> Units:
+        """Several units as one, in the order of the output."""
+        everything = Units(
+            np.concatenate([part.position for part in parts]),
+            np.concatenate([part.variant for part in parts]),
+            np.concatenate([part.repeat for part in parts]),
+            np.concatenate([part.by for part in parts]),
+            np.concatenate([part.cell for part in parts]),
+            np.concatenate([part.root for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+        )
+        return everything.take(np.lexsort((everything.repeat, everything.variant, everything.position)))
+
+
+def draw(keys: Keys, group: Codes, wanted: Ints, *, salt: Salt) -> Ints:
+    """How often each unit is kept so that each group ends with exactly as many units as wanted.
+
+    Parameters
+    ----------
+    keys : uint64 array
+        Key of each unit.
+    group : int32 array
+        Group of each unit; negative: kept once whatever happens.
+    wanted : int64 array
+        Units wanted of each group. A group without units must want none.
+    salt : str, int or tuple
+        What the draw is for, the seed included.
+
+    Returns
+    -------
+    int64 array
+        Every unit ``wanted // n`` times, and those with the smallest hashes once more.
+
+    Examples
+    --------
+    >>> keys = np.arange(5, dtype=np.uint64)
+    >>> times = draw(keys, np.array([0, 0, 0, 1, -1], np.int32), np.array([1, 3]), salt=0)
+    >>> int(times[:3].sum()), times[3:].tolist()
+    (1, [3, 1])
+    """
+    times = np.ones(len(keys), np.int64)
+    sizes = np.bincount(group[group >= 0], minlength=len(wanted))
+    if (wanted[sizes == 0] > 0).any():
+        raise ValueError("units wanted of a group that has none")
+    busy = np.flatnonzero(sizes[: len(wanted)] != wanted)
+    if not len(busy):
+        return times
+    chosen = np.flatnonzero(np.isin(group, busy))
+    chosen = chosen[np.argsort(group[chosen], kind="stable")]
+    rank = mix(keys[chosen], salt=salt)
+    start = 0
+    for code in busy.tolist():
+        size = int(sizes[code])
+        members = chosen[start : start + size]
+        whole, extra = divmod(int(wanted[code]), size)
+        times[members] = whole
+        if extra:
+            times[members[np.argpartition(rank[start : start + size], extra - 1)[:extra]]] += 1
+        start += size
+    return times

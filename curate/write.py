@@ -1,0 +1,291 @@
+"""Curated rows, ledger and report as files: all of them or none."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..data.dataset import Batch, Dataset
+from ..data.errors import InputError
+from ..data.files import unwritable, write_json
+from ..data.opening import open_dataset
+from ..data.readers_arrow import data_files
+from ..data.writers import open_writer, output_name
+from .emit import Emitter, Part
+from .ledger import VERSION, LedgerWriter
+
+PARENT = "evenset_parent"
+WEIGHT = "weight"
+# Begins like all that evenset keeps for itself in an output folder, so that it never makes the folder look taken.
+_STAGE = ".evenset-partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written.
+
+    Attributes
+    ----------
+    name : str
+        Of the curated rows in the output folder.
+    sha256 : str
+    files : list of str
+        Names of the files of rows, relative to `name` where they are several.
+    """
+
+    name: str
+    sha256: str
+    files: list[str]
+
+
+def check_columns(dataset: Dataset, *, weights: bool, copies: bool) -> None:
+    """Refuse data in which a column that curation writes means something else.
+
+    Raises
+    ------
+    InputError
+    """
+    if weights and WEIGHT in dataset.names and dataset.columns.weight != WEIGHT:
+        raise InputError(
+            f'the data have a column "{WEIGHT}" of their own, where curation writes its weights; say --weight {WEIGHT} '
+            "if it holds weights, which then multiply, or rename it"
+        )
+    if PARENT in dataset.names:
+        raise InputError(
+            f'the data have a column "{PARENT}", so they are curated already; curate the original with one plan that '
+            "does both, or drop that column"
+        )
+    if copies and dataset.columns.id == WEIGHT:
+        raise InputError(f'the id column cannot be called "{WEIGHT}", where curation writes its weights; rename it')
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """Give a folder inside `out` whose entries replace those of the same names when the block ends well."""
+    stage = out / _STAGE
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir()
+    except OSError as error:
+        raise unwritable(out, error) from error
+    try:
+        yield stage
+        try:
+            for entry in sorted(stage.iterdir()):
+                target = out / entry.name
+                if target.is_dir() and not target.is_symlink():
+                    shutil.rmtree(target)
+                entry.replace(target)
+        except OSError as error:
+            raise unwritable(out, error) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def write_all(
+    out: Path,
+    emitter: Emitter,
+    *,
+    about: Callable[[], dict[str, Any]],
+    report: Callable[[Written, Path], dict[str, Any]],
+) -> tuple[Written, dict[str, Any], pa.Table]:
+    """Write rows, ledger and report into a folder.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    emitter : Emitter
+        Gives the rows.
+    about : callable
+        Metadata of the ledger, asked for when all rows are written.
+    report : callable
+        Content of curation.json, from what was written and where it lies for now.
+
+    Returns
+    -------
+    Written, the report, and the ledger (read from its file)
+    """
+    import pyarrow.parquet as pq
+
+    dataset = emitter.prepared.dataset
+    resolved = emitter.changer.resolved
+    extra: dict[str, pa.DataType] = {}
+    if resolved.weights:
+        extra[WEIGHT] = pa.float64()
+    if resolved.copies:
+        extra[PARENT] = pa.string()
+    with staged(out) as stage:
+        name = output_name(dataset)
+        ledger_path = stage / "ledger.parquet"
+        ledger = LedgerWriter(ledger_path)
+        metadata: dict[str, Any] | None = None
+        try:
+            with open_writer(stage / name, like=dataset, extra=extra) as writer:
+                last: Batch | None = None
+                for part in emitter.parts():
+                    if part.batch is None:
+                        assert last is not None
+                        part = _of_pool(part, dataset, last)
+                    batch = part.batch
+                    assert batch is not None
+                    last = batch
+                    values: dict[str, Any] = {}
+                    if WEIGHT in extra:
+                        values[WEIGHT] = pa.array(part.units.weight)
+                    if PARENT in extra:
+                        values[PARENT] = part.parent
+                    writer.write(batch, text=part.text, extra=values)
+                    ledger.write(part.ledger)
+            written = _written(stage / name, dataset, extra)
+            metadata = {
+                "schema": VERSION,
+                **about(),
+                "input": {**_described(dataset, emitter), "rows": emitter.counts.rows_in},
+                "output": {
+                    "name": name,
+                    "sha256": written.sha256,
+                    "rows": emitter.counts.rows_out,
+                    "files": written.files,
+                },
+                "extra": list(extra),
+                "counts": counted(emitter),
+            }
+        finally:
+            ledger.close(metadata)
+        content = report(written, stage)
+        write_json(stage / "curation.json", content)
+    return written, content, pq.read_table(out / "ledger.parquet")
+
+
+def counted(emitter: Emitter) -> dict[str, int]:
+    """Entries of the ledger by kind, and rows with an edit."""
+    counts = emitter.counts
+    return {
+        "edits": counts.edits,
+        "rows_edited": counts.rows_edited,
+        "copies": counts.copies,
+        "drops": counts.drops,
+        "weights": counts.weights,
+    }
+
+
+def _described(dataset: Dataset, emitter: Emitter) -> dict[str, Any]:
+    """What `restore` has to know of the data."""
+    schema = dataset.source.schema
+    columns = dataset.columns
+    return {
+        "sha256": emitter.prepared.sha256(),
+        "form": dataset.form,
+        "files": [path.name for path in dataset.paths],
+        "names": list(dataset.names),
+        "text": columns.text,
+        "label": columns.label,
+        "weight": columns.weight,
+        "encoding": getattr(dataset.source, "encoding", "utf-8"),
+        "arrow_schema": None if schema is None else base64.b64encode(schema.serialize()).decode(),
+    }
+
+
+def _written(place: Path, dataset: Dataset, extra: dict[str, pa.DataType]) -> Written:
+    """Hash what was written in the way in which a dataset's own hash is made."""
+    from ..data.writers import relative_names
+
+    if place.name == "rows":
+        files = relative_names(dataset.paths)
+        again = open_again(dataset, [place / name for name in files], weight=WEIGHT in extra)
+        return Written(place.name, again.sha256(), files)
+    again = open_again(dataset, place, weight=WEIGHT in extra)
+    return Written(place.name, again.sha256(), [path.name for path in data_files(again.form, again.paths)])
+
+
+def open_again(dataset: Dataset, place: Path | list[Path], *, weight: bool) -> Dataset:
+    """Open written rows as the data were opened; `weight` says that they carry weights."""
+    columns = dataset.columns
+    return open_dataset(
+        place,
+        text=columns.text,
+        label=columns.label,
+        positive=columns.positive,
+        label_threshold=columns.label_threshold,
+        weight=WEIGHT if weight else columns.weight,
+        preset=dataset.preset,
+        encoding=getattr(dataset.source, "encoding", "utf-8"),
+        axes_columns=dataset.extra_columns,
+    )
+
+
+def _of_pool(part: Part, dataset: Dataset, like: Batch) -> Part:
+    """Give rows of a pool the data's columns: text and label, a name where rows have names, and nothing else."""
+    from dataclasses import replace
+
+    n = part.units.n
+    columns = dataset.columns
+    known: dict[str, Any] = {columns.text: part.text}
+    if columns.label is not None:
+        known[columns.label] = _labels(part.label, dataset, like)
+    if columns.id is not None:
+        known[columns.id] = part.parent
+    if columns.weight is not None:
+        known[columns.weight] = pa.array(np.ones(n))
+    arrays = []
+    for field in like.table.schema:
+        if field.name == "__line__":
+            given = [name for name in dataset.names if name in known]
+            rows = zip(*(known[name].to_pylist() for name in given), strict=True)
+            lines = [json.dumps(dict(zip(given, row, strict=True)), ensure_ascii=False).encode() for row in rows]
+            arrays.append(pa.array(lines, field.type))
+        elif field.name in known:
+            arrays.append(_as(known[field.name], field.type))
+        else:
+            arrays.append(pa.nulls(n, field.type))
+    table = pa.RecordBatch.from_arrays(
+        arrays, schema=pa.schema([pa.field(field.name, field.type) for field in like.table.schema])
+    )
+    batch = replace(
+        like, table=table, text=part.text, label=part.label, weight=None, text_null=np.zeros(n, np.bool_)
+    )  # fmt: skip
+    return replace(part, batch=batch)
+
+
+def _labels(label: Any, dataset: Dataset, like: Batch) -> Any:
+    """Labels as the file writes them: indices where labels have names, numbers in JSON where they are numbers."""
+    columns = dataset.columns
+    values = label.to_pylist()
+    limit = columns.label_threshold
+    if limit is not None:  # a number on the label's side of the threshold
+        number = {"0": 0.0 if limit > 0 else limit - 1, "1": 1.0 if limit <= 1 else limit}
+        return pa.array([number[value] for value in values], pa.float64())
+    old = like.table.column(like.table.schema.get_field_index(columns.label))
+    if columns.label_names is not None and not all(_is_name(value, columns.label_names) for value in old.to_pylist()):
+        values = [str(columns.label_names.index(value)) for value in values]
+    if dataset.form == "jsonl":
+        lines = like.table.column(like.table.schema.get_field_index("__line__"))
+        sample = next((json.loads(line.as_py()).get(columns.label) for line in lines if line.is_valid), None)
+        if not isinstance(sample, str):
+            return pa.array([json.loads(value) for value in values])
+    return pa.array(values, pa.large_string())
+
+
+def _is_name(value: Any, names: tuple[str, ...]) -> bool:
+    return value is None or str(value) in names
+
+
+def _as(values: Any, kind: pa.DataType) -> Any:
+    """Values in a column's type; null where it has no such value, as "pool:..." in a column of whole numbers."""
+    if pa.types.is_dictionary(kind):
+        return values.cast(kind.value_type).dictionary_encode().cast(kind)
+    try:
+        return values.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return pa.nulls(len(values), kind)
