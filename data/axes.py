@@ -7,13 +7,12 @@ What a user writes is one word an axis: a built-in lexicon (``pronouns``, ``iden
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,37 +21,13 @@ from .dataset import Batch, listed
 from .errors import InputError, suggest
 from .lexicon import Lexicon, builtin_names, load
 from .match import Matches
+from .membership import CROSS, Membership, coded, intersection
 from .normalise import numbers_of, strings_of
+
+__all__ = ["MIXED", "Axis", "GroupInfo", "Membership", "parse_axes"]
 
 MIXED = "mixed"
 """The group of rows with forms of groups that exclude each other, such as she and he."""
-
-_CROSS = " & "
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """The set of groups of each row, coded: few different sets occur.
-
-    Attributes
-    ----------
-    patterns : tuple of tuple of str
-        The sets, each as sorted group names; the first is ``()``, no group.
-    code : numpy.ndarray of int32
-        For each row an index into `patterns`.
-    """
-
-    patterns: tuple[tuple[str, ...], ...]
-    code: npt.NDArray[np.int32]
-
-    def sets(self) -> list[tuple[str, ...]]:
-        """The groups of each row."""
-        return [self.patterns[code] for code in self.code]
-
-    def rows_with(self, group: str) -> npt.NDArray[np.bool_]:
-        """Which rows are members of the group."""
-        has = np.array([group in pattern for pattern in self.patterns], np.bool_)
-        return has[self.code]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +96,13 @@ class Axis:
             if self.threshold is None:
                 return None
             return (GroupInfo(str(self.column), self.name, status=True, ambiguous=False),)
-        crossed: tuple[GroupInfo, ...] = (GroupInfo("", "", status=True, ambiguous=False),)
+        pairs: tuple[GroupInfo, ...] = (GroupInfo("", "", status=True, ambiguous=False),)
         for part in self.parts:
             groups = part.groups
             if groups is None:
                 return None
-            crossed = tuple(_crossed(self.name, a, b) for a in crossed for b in groups)
-        return crossed
+            pairs = tuple(_crossed(self.name, a, b) for a in pairs for b in groups)
+        return pairs
 
     @property
     def status_groups(self) -> tuple[str, ...] | None:
@@ -144,10 +119,10 @@ class Axis:
             When no such group can occur.
         """
         if self.kind == "intersection":
-            crossed = GroupInfo("", "", status=True, ambiguous=False)
+            info = GroupInfo("", "", status=True, ambiguous=False)
             for part, name in zip(self.parts, self._split(group), strict=True):
-                crossed = _crossed(self.name, crossed, part.info(name))
-            return crossed
+                info = _crossed(self.name, info, part.info(name))
+            return info
         groups = self.groups
         if groups is None:
             return GroupInfo(group, self.name, status=True, ambiguous=False)
@@ -159,11 +134,11 @@ class Axis:
 
     def _split(self, group: str) -> list[str]:
         """The groups of the parts; a column's value may itself hold " & ", so every way to cut is tried."""
-        words = group.split(_CROSS)
+        words = group.split(CROSS)
         if len(words) == len(self.parts):
             return words
         for cut in range(1, len(words)):
-            first, rest = _CROSS.join(words[:cut]), _CROSS.join(words[cut:])
+            first, rest = CROSS.join(words[:cut]), CROSS.join(words[cut:])
             groups = self.parts[0].groups
             if len(self.parts) == 2 and (groups is None or any(known.name == first for known in groups)):
                 return [first, rest]
@@ -201,10 +176,10 @@ class Axis:
         if self.lexicon is not None:
             return _of_matches(matches[self.lexicon.name], self.lexicon, batch.n)
         if self.kind == "intersection":
-            crossed = self.parts[0].members(batch, matches)
+            membership = self.parts[0].members(batch, matches)
             for part in self.parts[1:]:
-                crossed = _intersection(crossed, part.members(batch, matches))
-            return crossed
+                membership = intersection(membership, part.members(batch, matches))
+            return membership
         values = batch.column(str(self.column))
         if self.threshold is None:
             return _of_values(values, self, batch)
@@ -308,7 +283,7 @@ def _column(text: str, names: Sequence[str]) -> Axis | None:
 
 
 def _crossed(axis: str, first: GroupInfo, second: GroupInfo) -> GroupInfo:
-    name = first.name + _CROSS + second.name if first.name else second.name
+    name = first.name + CROSS + second.name if first.name else second.name
     return GroupInfo(name, axis, first.status and second.status, first.ambiguous or second.ambiguous)
 
 
@@ -326,7 +301,7 @@ def _of_matches(found: Matches, lexicon: Lexicon, n_rows: int) -> Membership:
             both = np.intersect1d(row[group == index], row[group == names.index(other)], assume_unique=True)
             mixed |= pair & np.isin(row, both)
     group = np.where(mixed, len(names) - 1, group)
-    return _coded(row, rank[group], sorted(names), n_rows)
+    return coded(row, rank[group], sorted(names), n_rows)
 
 
 def _of_values(values: pa.Array, axis: Axis, batch: Batch) -> Membership:
@@ -336,63 +311,11 @@ def _of_values(values: pa.Array, axis: Axis, batch: Batch) -> Membership:
         row = pc.list_parent_indices(values).to_numpy(zero_copy_only=False)
         values = values.flatten()
     text = strings_of(values, f'column "{axis.column}"', lambda at: f"row {batch.start + at + 1}")
-    coded = text.dictionary_encode()
-    code = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    names = coded.dictionary.to_pylist()
+    spelt = text.dictionary_encode()
+    code = pc.fill_null(spelt.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    names = spelt.dictionary.to_pylist()
     order = sorted(range(len(names)), key=names.__getitem__)
     rank = np.zeros(len(names), np.int64)
     rank[order] = np.arange(len(names))
     given = code >= 0
-    return _coded(row[given], rank[code[given]], [names[k] for k in order], batch.n)
-
-
-def _intersection(first: Membership, second: Membership) -> Membership:
-    """Rows by the pairs of their groups."""
-    both = first.code.astype(np.int64) * len(second.patterns) + second.code
-    found, inverse = np.unique(both, return_inverse=True)
-    crossed = [
-        tuple(
-            sorted(
-                a + _CROSS + b
-                for a in first.patterns[k // len(second.patterns)]
-                for b in second.patterns[k % len(second.patterns)]
-            )
-        )
-        for k in found.tolist()
-    ]
-    return _renumbered(crossed, inverse)
-
-
-def _renumbered(patterns: Iterable[tuple[str, ...]], code: npt.NDArray[np.integer[Any]]) -> Membership:
-    """A membership in which each set has one number and no group is number 0."""
-    number: dict[tuple[str, ...], int] = {(): 0}
-    new = np.array([number.setdefault(pattern, len(number)) for pattern in patterns], np.int32)
-    return Membership(
-        tuple(number), new[code].astype(np.int32, copy=False) if len(new) else np.zeros(len(code), np.int32)
-    )
-
-
-def _coded(row: npt.NDArray[np.int64], group: npt.NDArray[np.int64], names: Sequence[str], n_rows: int) -> Membership:
-    """Number the sets of groups of the rows, exactly and for any number of groups.
-
-    The groups of a row are the digits of its key. Before keys outgrow 64 bits they are numbered anew; rows that end
-    earlier keep the key they have, so only keys of rows with equally many groups can be compared.
-    """
-    width = len(names)
-    pair = distinct(row * width + group)
-    row, group = pair // width, pair % width
-    starts = np.flatnonzero(np.diff(row, prepend=-1))
-    counts = np.diff(starts, append=len(row))
-    key, bound = np.zeros(len(starts), np.int64), 1
-    for step in range(int(counts.max(initial=0))):
-        on = np.flatnonzero(counts > step)
-        if bound * width >= 1 << 62:
-            key[on], bound = np.unique(key[on], return_inverse=True)[1], len(on)
-        key[on] = key[on] * width + group[starts[on] + step]
-        bound *= width
-    key = counts * max(len(key), 1) + np.unique(key, return_inverse=True)[1]
-    _, first, number = np.unique(key, return_index=True, return_inverse=True)
-    patterns = [tuple(names[k] for k in group[starts[at] : starts[at] + counts[at]].tolist()) for at in first.tolist()]
-    code = np.zeros(n_rows, np.int32)
-    code[row[starts]] = number + 1
-    return Membership(((), *patterns), code)
+    return coded(row[given], rank[code[given]], [names[k] for k in order], batch.n)

@@ -235,8 +235,6 @@ def _is_word(points: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
     """For each code point, whether it is a letter, a mark or a digit. Only the pages that occur are ever looked up."""
     page = points >> _PAGE_BITS
     pages = np.flatnonzero(np.bincount(page))
-    if len(pages) == 1:
-        return _page(int(pages[0]))[points & _PAGE_LAST]
     found = np.empty(len(points), np.bool_)
     for number in pages.tolist():
         here = page == number

@@ -3,10 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from evenset.data.axes import Axis, Membership, _coded, parse_axes
+from evenset.data.axes import Axis, parse_axes
 from evenset.data.dataset import Dataset
 from evenset.data.errors import InputError
 from evenset.data.lexicon import load
+from evenset.data.membership import Membership, coded
 from evenset.data.scan import Scanner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -188,7 +189,7 @@ def test_any_number_of_groups_is_coded_exactly(sets, random):
     pairs = [(row, group) for row, groups in enumerate(sets) for group in groups] * 2
     random.shuffle(pairs)
     row, group = np.array(pairs, np.int64).reshape(-1, 2).T
-    membership = _coded(row, group, names, len(sets))
+    membership = coded(row, group, names, len(sets))
     assert membership.sets() == [tuple(names[k] for k in sorted(groups)) for groups in sets]
     assert len(set(membership.patterns)) == len(membership.patterns)
 

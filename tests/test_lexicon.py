@@ -120,6 +120,7 @@ def test_forms_are_folded_like_text(write):
         (group('forms = ["a"]') + group('forms = ["b"]'), ['group 2: there is another group "muslim"']),
         (group('forms = ["Bé"]') + group('forms = ["be\u0301"]', "sikh"), ['is also in group 1 "muslim"']),
         (group('forms = ["a"]') + group('ambiguous = ["A"]', "sikh"), ['ambiguous: "A" is also in group 1']),
+        (group('forms = ["a"]', "mixed") + group('forms = ["b"]\nexclusive_with = ["mixed"]', "b"), ['called "mixed"']),
         ("", ["has no [[group]]"]),
         ("group = 3\n", ["is no key", "has no [[group]]"]),
         ("[[group]\n", ["is not valid TOML"]),
