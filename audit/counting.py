@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from ..data.axes import Axis, Membership
-from ..data.dataset import Batch
 from ..data.errors import InputError
-from ..data.lexicon import Lexicon
-from ..data.match import Matches
-from ..data.scan import BUCKET_EDGES, Scanned
+from ..data.scan import BUCKET_EDGES
 from .tally import MAX_WEIGHT, UNIT, AxisNote, Cell, CellKey, Codes, Coverage, GroupNote, LexiconNote, Tally, TermKey
+
+if TYPE_CHECKING:
+    from ..data.axes import Axis
+    from ..data.dataset import Batch
+    from ..data.lexicon import Lexicon
+    from ..data.match import Matches
+    from ..data.membership import Membership
+    from ..data.scan import Scanned
 
 _SPLIT = 31  # bits of the low half of a squared weight: the halves of a batch add exactly in float64
 _DENSE = 1 << 20  # up to so many possible cells counting is an array, beyond it a sort

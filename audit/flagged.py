@@ -15,9 +15,10 @@ from .counting import label_codes
 from .findings import Finding
 
 if TYPE_CHECKING:
-    from ..data.axes import Axis, Membership
+    from ..data.axes import Axis
     from ..data.dataset import Batch, Dataset
     from ..data.hashing import Seen
+    from ..data.membership import Membership
 
 SCHEMA = pa.schema([("row", pa.string()), ("position", pa.int64()), ("finding", pa.string())])
 _MEASURES = frozenset({"label_rate", "label_rate_gap", "label_log_ratio", "log_ratio", "log_ratio_centred"})

@@ -161,7 +161,8 @@ def _unclear(report: AuditReport) -> RenderableType | None:
         few = sorted(waiting.values(), key=lambda item: (item[0] - item[1].n, item[1].id))[:_FEW]
         named = ", ".join(f"{_name(finding)} (has {finding.n:,}, needs about {rows:,})" for rows, finding in few)
         more = f" and {len(waiting) - len(few)} more" if len(waiting) > len(few) else ""
-        heading = f"Unclear: {len(waiting)} have too few rows to tell. Nearest to an answer:"
+        verb = "has" if len(waiting) == 1 else "have"
+        heading = f"Unclear: {len(waiting)} {verb} too few rows to tell. Nearest to an answer:"
         parts.append(_listed(heading, [("", "", f"{named}{more}")]))
     aside = [
         finding
@@ -198,17 +199,22 @@ def _next(report: AuditReport, status: Status) -> RenderableType | None:
     data = _data(report)
     if data is None or not report.tally.labels:
         return None
-    commands, say = [f"evenset check {data} --init"], "write evenset.toml (limits for CI, a first plan)"
+    commands, say = [["evenset", "check", *data, "--init"]], "write evenset.toml (limits for CI, a first plan)"
     if status in ("fail", "warn"):
-        commands.append("evenset curate --config evenset.toml --plan balance --out curated")
+        commands.append(["evenset", "curate", "--config", "evenset.toml", "--plan", "balance", "--out", "curated"])
         say += ", then change the data"
-    return _listed(f"Next: {say}", [("", "", line) for command in commands for line in _wrapped(command)])
+    from rich.console import Group
+    from rich.text import Text
+
+    # No table: it would pad the lines, and a backslash before blanks goes on with nothing.
+    lines = [Text(f"  {line}", overflow="fold") for command in commands for line in _wrapped(command)]
+    return Group(Text(f"Next: {say}", style="bold"), *lines)
 
 
-def _wrapped(command: str) -> list[str]:
+def _wrapped(command: list[str]) -> list[str]:
     """A command in lines that can be pasted as they are."""
     lines = [""]
-    for word in command.split(" "):
+    for word in map(shlex.quote, command):
         if lines[-1] and len(lines[-1]) + len(word) > _WIDTH - 8:
             lines[-1] += " \\"
             lines.append("    " + word)
@@ -217,7 +223,7 @@ def _wrapped(command: str) -> list[str]:
     return lines
 
 
-def _data(report: AuditReport) -> str | None:
+def _data(report: AuditReport) -> list[str] | None:
     """The data as it is named on the command line, with the columns that were not guessed; None for data in memory."""
     source = report.source
     if source is None or not source.paths:
@@ -233,7 +239,7 @@ def _data(report: AuditReport) -> str | None:
     if [axis.name for axis in report.axes] != ["pronouns", "identity"]:
         for axis in report.axes:
             words += ["--axis", axis.name]
-    return shlex.join(words)
+    return words
 
 
 def _rows(report: AuditReport) -> RenderableType:

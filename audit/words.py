@@ -86,7 +86,7 @@ class Speaker:
 
     def _rate(self, finding: Finding) -> str:
         who = f"{self.rows} {self.members(finding.axis, str(finding.group))}"
-        return f"{who} are labelled {self.label(finding.label)} in {_percent(finding)}"
+        return f"{who} are labelled {self.label(finding.label)} in {_percent(finding, 'cases')}"
 
     def _gap(self, finding: Finding) -> str:
         who = f"{self.rows} {self.members(finding.axis, str(finding.group))}"
@@ -97,7 +97,7 @@ class Speaker:
         return f"{who} are labelled {self.label(finding.label)} {points} ({between}; {finding.n:,} rows)"
 
     def _share(self, finding: Finding) -> str:
-        return f"{self.rows} {self.members(finding.axis, str(finding.group))} are {_percent(finding)}"
+        return f"{self.rows} {self.members(finding.axis, str(finding.group))} are {_percent(finding, 'all rows')}"
 
     def _reference(self, finding: Finding) -> str:
         who = f"{self.rows} {self.members(finding.axis, str(finding.group))}"
@@ -150,6 +150,6 @@ def _ends(finding: Finding) -> str:
     return f"({low} to {_number(finding.high)}; {finding.n:,} rows)"
 
 
-def _percent(finding: Finding) -> str:
+def _percent(finding: Finding, of: str) -> str:
     estimate, low, high = (100 * value for value in (finding.estimate, finding.low, finding.high))
-    return f"{estimate:.1f} % of cases ({low:.1f} to {high:.1f}; {finding.n:,} rows)"
+    return f"{estimate:.1f} % of {of} ({low:.1f} to {high:.1f}; {finding.n:,} rows)"
