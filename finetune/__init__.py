@@ -13,11 +13,18 @@ if TYPE_CHECKING:
     from .decide import Margins
     from .pipeline import run
     from .records import ArmVerdict
-    from .verdict import Verdict, verify
+    from .verdict import Verdict, verify, verify_files
 
-__all__ = ["ArmVerdict", "Margins", "Verdict", "run", "verify"]
+__all__ = ["ArmVerdict", "Margins", "Verdict", "run", "verify", "verify_files"]
 
-_HOME = {"run": "pipeline", "verify": "verdict", "Verdict": "verdict", "ArmVerdict": "records", "Margins": "decide"}
+_HOME = {
+    "run": "pipeline",
+    "verify": "verdict",
+    "verify_files": "verdict",
+    "Verdict": "verdict",
+    "ArmVerdict": "records",
+    "Margins": "decide",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,12 +16,14 @@ from .gaps import Measured
 from .gaps import measure as measure_runs
 from .judge import judge
 from .records import ArmGap, ArmVerdict, plain
-from .scores import ScoreSet, read
+from .scores import ScoreSet, align, concat, load, read
 from .tables import CellContrasts, changes, rates
 from .yardstick import Yardstick
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..data.config import VerdictConfig
 
 SCHEMA = "evenset.verdict/1"
 
@@ -122,6 +124,7 @@ def verify(
     axis: str | None = None,
     measure: str | None = None,
     positive: str | None = None,
+    with_ambiguous: bool = False,
     plans: Mapping[str, str] | None = None,
     attribution: Mapping[str, Any] | None = None,
     environment: Mapping[str, Any] | None = None,
@@ -146,6 +149,8 @@ def verify(
         Which yardstick of the audit; `measure` is "fpr" or "tpr".
     positive : str, optional
         The positive label, where the audit does not say.
+    with_ambiguous : bool
+        Whether terms with another everyday sense count in the gap.
     plans : mapping of str to str, optional
         The plan of each arm; by default it has the arm's name.
     attribution, environment : mapping, optional
@@ -186,7 +191,8 @@ def verify(
     """
     margins = margins or Margins()
     scores = scores if isinstance(scores, ScoreSet) else read(scores)
-    plan = design(scores, sticks.load(yardstick, axis=axis, measure=measure), positive=positive)
+    stick = sticks.load(yardstick, axis=axis, measure=measure, with_ambiguous=with_ambiguous)
+    plan = design(scores, stick, positive=positive)
     measured = measure_runs(scores, plan, guard=margins.guard)
     margins = dataclasses.replace(margins, guard=measured.guard)
     contrasts = CellContrasts.of(plan)
@@ -267,4 +273,42 @@ def _arm_gap(measured: Measured, contrasts: CellContrasts, runs: list[int], role
         saturated=sum(fact.saturated for fact in facts) * 2 > len(facts),
         collapsed=tuple(f"seed {fact.run.seed}: {fact.collapsed}" for fact in facts if fact.collapsed),
         groups=rates(measured, contrasts, runs),
+    )
+
+
+def verify_files(paths: Sequence[str | Path], yardstick: str | Path, *, settings: VerdictConfig) -> Verdict:
+    """Judge score files by the `[verdict]` part of a config, as `evenset verify` does.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Files or folders of scores; they are taken together.
+    yardstick : path
+        `audit.json` of the raw training set.
+    settings : VerdictConfig
+        Measure, axis and margins.
+
+    Returns
+    -------
+    Verdict
+        Its environment names the files by their SHA-256.
+    """
+    from ..data.files import sha256_file
+
+    margins = Margins(
+        margin=settings.margin,
+        guard=settings.guard,
+        guard_loss=settings.guard_loss,
+        worst_group_loss=settings.worst_group_loss,
+    )
+    table = concat([load(path) for path in paths])
+    files = [*(Path(path) for path in paths), Path(yardstick)]
+    return verify(
+        align(table),
+        yardstick,
+        margins=margins,
+        axis=settings.axis,
+        measure=settings.measure,
+        with_ambiguous=settings.ambiguous,
+        environment={"files": {path.name: sha256_file(path) for path in files if path.is_file()}},
     )

@@ -315,16 +315,19 @@ def load(
         raise InputError(f"{where}: holds no audit; give the audit.json of the raw training set")
     if "entries" in record or isinstance(record.get("yardstick"), dict):
         return Yardstick.from_dict(record if "entries" in record else record["yardstick"])
-    found = {
+    every = {
         (name, kind): section
         for name, kinds in record.get("yardsticks", {}).items()
         for kind, section in kinds.items()
-        if section and axis in (None, name) and measure in (None, kind)
+        if section
     }
+    found = {key: section for key, section in every.items() if axis in (None, key[0]) and measure in (None, key[1])}
     if len(found) != 1:
-        have = ", ".join(f"{name}/{kind}" for name, kind in found) or "none that fits"
+        have = ", ".join(f"{name}/{kind}" for name, kind in every) or "none; audit the raw training set with a label"
+        asked = f"asked for axis {axis or 'any'}, measure {measure or 'any'}; there: {have}"
         raise InputError(
-            f"{where}: cannot tell which yardstick to use ({have}); give the axis and the measure, fpr or tpr"
+            f"{where}: {'several yardsticks fit' if found else 'no yardstick fits'} ({asked}); "
+            "give the axis and the measure, fpr or tpr"
         )
     ((name, kind), section) = found.popitem()
     try:

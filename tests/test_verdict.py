@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from evenset.data.config import VerdictConfig
 from evenset.data.errors import InputError
 from evenset.finetune.decide import DECISIONS, Evidence, Guard, Margins, decide
 from evenset.finetune.inference import (
@@ -26,8 +28,8 @@ from evenset.finetune.inference import (
 from evenset.finetune.metrics import threshold_for_rate
 from evenset.finetune.report import verdict_table
 from evenset.finetune.resampling import multi_bootstrap, sign_flip
-from evenset.finetune.scores import Items, Run, ScoreSet
-from evenset.finetune.verdict import Verdict, verify
+from evenset.finetune.scores import Items, Run, ScoreSet, write
+from evenset.finetune.verdict import Verdict, verify, verify_files
 from evenset.finetune.yardstick import Entry, Yardstick, tpr_yardstick
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -587,6 +589,20 @@ def test_neither_row_order_nor_file_changes_the_verdict(tmp_path: Path) -> None:
     again = verify(shuffled(table, 3), stick(), bootstrap=100)
     close(whole, again)
     assert verify(table, stick(), bootstrap=100).to_dict() == again.to_dict()
+
+
+def test_files_are_judged_by_the_config(tmp_path: Path) -> None:
+    scores = simulate(np.random.default_rng(1), ARMS, seeds=3, skeletons=40)
+    table = to_table(scores)
+    for arm in ARMS:
+        write(table.filter(pc.equal(table["arm"], arm)), tmp_path / f"{arm}.scores.parquet")
+    (tmp_path / "audit.json").write_text(json.dumps(stick().to_dict()))
+    settings = VerdictConfig(margin=0.04, guard_loss=0.03, worst_group_loss=0.05)
+    for paths in ([tmp_path], [tmp_path / f"{arm}.scores.parquet" for arm in ARMS]):
+        verdict = verify_files(paths, tmp_path / "audit.json", settings=settings)
+        assert verdict.margins == Margins(margin=0.04, guard="auc", guard_loss=0.03, worst_group_loss=0.05)
+        close(verdict, verify(scores, stick(), margins=verdict.margins, bootstrap=0))
+        assert len(verdict.environment["files"]["audit.json"]) == 64
 
 
 def test_a_bend_of_the_scores_changes_no_decision() -> None:
