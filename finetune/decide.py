@@ -116,6 +116,8 @@ class Evidence:
     guards : tuple of Guard
     distinct : int
         Seeds that are not copies of one another.
+    chance : float
+        How likely chance alone makes the raw data as unbalanced as it is (`Yardstick.chance`); NaN: not known.
     """
 
     base: Interval
@@ -128,6 +130,7 @@ class Evidence:
     saturated: tuple[str, ...]
     guards: tuple[Guard, ...]
     distinct: int
+    chance: float = math.nan
 
     def p(self, bound: float) -> float:
         """One-sided p that a pass with a reduction beyond `bound` is wrong: the worst of its conditions."""
@@ -187,6 +190,14 @@ def decide(evidence: Evidence, margins: Margins, *, survives: tuple[bool, bool] 
     if any(math.isnan(found.low) for found in (e.base, e.curated, reduction)):
         return _unclear(e, margins, ["the variance cannot be estimated: too few clusters of test rows"])
     few = _too_few(e, margins)
+    if e.chance > 1 - LEVEL and not few:
+        return Decision(
+            "no-gap",
+            (
+                f"the imbalance of the raw data is within chance (p = {e.chance:.2f}): no bias of the data is shown "
+                f"that a gap could follow; the slope {span(e.base)} is one on numbers near 0",
+            ),
+        )
     if e.base.low <= 0 <= e.base.high:
         if few:
             return _unclear(e, margins, ["the base gap's interval holds 0", *few])

@@ -151,6 +151,7 @@ def _case(
             ),
         ),
         distinct=_distinct(measured, before, after),
+        chance=measured.design.stick.chance,
     )
     return _Case(arm, upstream, seeds, before, after, sign, placebo, worst, evidence)
 

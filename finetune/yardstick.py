@@ -39,6 +39,8 @@ class Entry:
         Imbalance centred over the entries in use.
     used : bool
         Whether it counts in the gap; the others are reported only.
+    events : float
+        Of the n rows, those that are positive (fpr) or of the first group (tpr); NaN where it is not known.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Entry:
     raw: float
     c: float
     used: bool
+    events: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,24 @@ class Yardstick:
         """`c_i / sum c^2`: the gap is their scalar product with what is measured."""
         return np.asarray(self.c / (self.c**2).sum())
 
+    @property
+    def chance(self) -> float:
+        """How likely chance alone makes the entries in use differ as much as they do; NaN where it is not known.
+
+        Without any imbalance in the population a training set still has some by accident, a model still follows it,
+        and a slope on numbers that small can be any size. Pearson's chi-square test of equal rates over the entries in
+        use; rows that name two terms count for both.
+        """
+        from scipy.stats import chi2
+
+        n = np.array([entry.n for entry in self.entries if entry.used], np.float64)
+        events = np.array([entry.events for entry in self.entries if entry.used])
+        if np.isnan(events).any() or not 0 < events.sum() < n.sum():
+            return math.nan
+        rate = events.sum() / n.sum()
+        statistic = ((events - n * rate) ** 2 / (n * rate * (1 - rate))).sum()
+        return float(chi2.sf(statistic, len(n) - 1))
+
     def restrict(self, available: Iterable[str], why: str) -> Yardstick:
         """Leave out entries that the test rows cannot measure, and centre again over the rest."""
         keep = set(available)
@@ -110,9 +131,17 @@ class Yardstick:
             "first": self.first or None,
             "second": self.second or None,
             "entries": [
-                {"name": e.name, "n": e.n, "raw": _number(e.raw), "c": _number(e.c), "used": e.used}
+                {
+                    "name": e.name,
+                    "n": e.n,
+                    "events": _number(e.events),
+                    "raw": _number(e.raw),
+                    "c": _number(e.c),
+                    "used": e.used,
+                }
                 for e in self.entries
             ],
+            "chance": _number(self.chance),
             "notes": list(self.notes),
         }
 
@@ -120,7 +149,9 @@ class Yardstick:
     def from_dict(record: Mapping[str, Any]) -> Yardstick:
         """Read what `to_dict` wrote."""
         entries = tuple(
-            Entry(str(e["name"]), int(e["n"]), _float(e["raw"]), _float(e["c"]), bool(e["used"]))
+            Entry(
+                str(e["name"]), int(e["n"]), _float(e["raw"]), _float(e["c"]), bool(e["used"]), _float(e.get("events"))
+            )
             for e in record["entries"]
         )
         return Yardstick(
@@ -201,7 +232,7 @@ def fpr_yardstick(
         rate = (hits + prior_rows * base) / (n + prior_rows)
         without = (total_positive - hits + prior_rows * base) / (total_n - n + prior_rows)
         used = n >= min_n and (with_ambiguous or name not in ambiguous)
-        entries.append(Entry(name, n, math.log(rate / without), math.nan, used))
+        entries.append(Entry(name, n, math.log(rate / without), math.nan, used, hits))
     notes: tuple[str, ...] = ()
     if ambiguous and not with_ambiguous:
         left = [e.name for e in entries if e.name in ambiguous and e.n >= min_n]
@@ -249,7 +280,7 @@ def tpr_yardstick(
     [0.246, -0.246]
     """
     entries = tuple(
-        Entry(name, one + two, one / max(one + two, 1), math.nan, min(one, two) >= min_n)
+        Entry(name, one + two, one / max(one + two, 1), math.nan, min(one, two) >= min_n, one)
         for name, (one, two) in sorted(counts.items())
     )
     return Yardstick("tpr", _centre(entries), axis, positive, first, second)
@@ -351,7 +382,9 @@ def _audited_fpr(section: Mapping[str, Any], *, axis: str, with_ambiguous: bool)
         raw = term.get("c")
         if raw is None:
             used, raw = False, math.nan
-        entries.append(Entry(str(term["group"]), n, float(raw), math.nan, used))
+        rate = term.get("rate")
+        events = math.nan if rate is None else round(float(rate) * n)
+        entries.append(Entry(str(term["group"]), n, float(raw), math.nan, used, events))
     return Yardstick("fpr", _centre(tuple(entries)), axis, str(section.get("positive") or "1"))
 
 

@@ -152,3 +152,23 @@ def test_a_record_gives_the_yardstick_back(stick: Yardstick) -> None:
     assert again.to_dict() == stick.to_dict()
     np.testing.assert_array_equal(again.c, stick.c)
     assert load(stick) is stick
+
+
+def test_chance_tells_planted_from_accidental_imbalance():
+    rng = np.random.default_rng(3)
+    names = [f"t{i}" for i in range(12)]
+
+    def p_of(rates: list[float]) -> float:
+        counts = {name: (100, int(rng.binomial(100, rate))) for name, rate in zip(names, rates, strict=True)}
+        return fpr_yardstick(counts, total_n=20_000, total_positive=2_000).chance
+
+    fair = [p_of([0.1] * 12) for _ in range(300)]
+    biased = [p_of([0.05, 0.3] * 6) for _ in range(20)]
+    # Under no imbalance p is below .05 about 5 % of the time: 300 draws, binomial bound at .999.
+    assert sum(p < 0.05 for p in fair) <= 27
+    assert max(biased) < 0.001
+
+
+def test_chance_survives_the_file():
+    stick = fpr_yardstick({"gay": (100, 60), "muslim": (100, 30)}, total_n=2000, total_positive=250)
+    assert Yardstick.from_dict(stick.to_dict()).chance == pytest.approx(stick.chance)
