@@ -43,6 +43,7 @@ class DataConfig(_Model):
     encoding: str = "utf-8"
     axes: list[str] = Field(default_factory=lambda: ["pronouns", "identity"], min_length=1)
     subsample: SubsampleConfig | None = None
+    allow_overlap: bool = False
 
     @field_validator("positive", mode="before")
     @classmethod
@@ -228,7 +229,7 @@ class FinetuneConfig(_Model):
     max_tokens: int = Field(default=128, ge=8)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    bootstrap_rows: bool = True
+    bootstrap_rows: bool | None = None  # by default for `linear` only, whose seeds would else be one run
     workers: int | None = Field(default=None, ge=1)
     save_model: bool = False
 

@@ -1,0 +1,189 @@
+"""Everything one process needs to train runs of a config: the task, the trainer, the curator and the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.config import Config
+from .arms import RAW, Curator, raw_rows
+from .metrics import auc, macro_f1
+from .rows import Outcome, Trainer, TrainingRows
+from .runs import Job, RunStore, score_table
+from .task import Task, open_task, pool_hashes
+
+VERSION = "1"
+"""Raised when training changes so that runs of before are not what a run would be now."""
+
+RUNS = "runs"
+
+
+@dataclass(frozen=True, eq=False)
+class Workshop:
+    """Trains one job after the other and stores each run.
+
+    Attributes
+    ----------
+    config : Config
+    task : Task
+    store : RunStore
+    """
+
+    config: Config
+    task: Task
+    store: RunStore
+
+    @classmethod
+    def open(cls, config: Config, out: str | Path, *, task: Task | None = None) -> Workshop:
+        """Open the task of a config; runs go to ``out/runs``."""
+        return cls(config, task or open_task(config), RunStore(Path(out) / RUNS))
+
+    @cached_property
+    def _raw(self) -> TrainingRows:
+        return raw_rows(self.task.train, self.task.labels)
+
+    @cached_property
+    def _curator(self) -> Curator:
+        from ..curate import prepare
+
+        specs = dict.fromkeys(
+            [*self.config.data.axes, *(step.axis for plan in self.config.plan.values() for step in plan.step)]
+        )
+        prepared = prepare(self.task.train, list(specs))
+        return Curator(prepared, self.config.plan, self.task.labels, self.task.positive)
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        """The trainer of the config's model."""
+        settings, task = self.config.finetune, self.task
+        if settings.model == "linear":
+            from .linear import LinearTrainer
+
+            return LinearTrainer(self._raw, task.splits, n_labels=len(task.labels), bootstrap=self.bootstrap)
+        from .encoder import EncoderTrainer
+
+        return EncoderTrainer(settings, task.splits, labels=task.labels, raw_rows=self._raw.n, bootstrap=self.bootstrap)
+
+    @property
+    def bootstrap(self) -> bool:
+        """Whether rows are weighed anew for each seed."""
+        settings = self.config.finetune
+        return settings.model == "linear" if settings.bootstrap_rows is None else settings.bootstrap_rows
+
+    @cached_property
+    def _made_from(self) -> dict[str, str]:
+        settings = self.config.finetune
+        if settings.model == "linear":
+            from . import linear
+
+            model, used = (
+                "linear",
+                {"bits": linear.BITS, "c": linear.C, "rows": linear.MIN_ROWS, "tolerance": linear.TOLERANCE},
+            )
+        else:
+            from .checkpoint import fingerprint, resolve
+
+            model = fingerprint(resolve(settings.model))
+            keys = (
+                "epochs",
+                "batch",
+                "lr",
+                "random_epochs",
+                "random_lr",
+                "weight_decay",
+                "warmup",
+                "max_tokens",
+                "precision",
+            )
+            used = {key: getattr(settings, key) for key in keys}
+        return {
+            "data": _hash([dict(self.task.inputs), self.task.labels, self.task.positive, str(self.task.train.columns)]),
+            "model": model,
+            "settings": _hash([used, self.bootstrap]),
+            "version": VERSION,
+        }
+
+    def inputs(self, job: Job) -> dict[str, str]:
+        """What a run of a job is made from, part by part."""
+        return {**self._made_from, "plan": self._plan(job)}
+
+    def _plan(self, job: Job) -> str:
+        if job.plan == RAW:
+            return RAW
+        plan = self.config.plan[job.plan]
+        return _hash(
+            [
+                plan.model_dump_json(by_alias=True, exclude={"name"}),
+                pool_hashes(self.config, job.plan),
+                job.placebo_of or "",
+            ]
+        )
+
+    def do(self, job: Job) -> str | None:
+        """Train, score and store one job; returns why it failed, if it did."""
+        begun = time.perf_counter()
+        rows, curation = (self._raw, None) if job.plan == RAW else self._curator.rows(job)
+        curated = time.perf_counter()
+        save = self.store.path(job) if self.config.finetune.save_model else None
+        outcome = self.trainer.train(rows, seed=job.seed, upstream=job.upstream, save=save)
+        table = None
+        if outcome.failed is None:
+            table = score_table(job, self.task.splits, outcome, labels=self.task.labels, positive=self.task.positive)
+        record = {
+            "curation": curation,
+            "quality": self._quality(outcome),
+            "seconds": {"curate": round(curated - begun, 3), "train": round(time.perf_counter() - curated, 3)},
+            "environment": environment(self.config.finetune.model),
+        }
+        self.store.save(job, self.inputs(job), outcome, table, record)
+        return outcome.failed
+
+    def _quality(self, outcome: Outcome) -> dict[str, Any]:
+        """AUC, or macro-F1, on each split: enough to see a run that is no model. The verdict computes its own."""
+        found: dict[str, Any] = {}
+        for split in self.task.splits:
+            p = outcome.probabilities.get(split.name)
+            if p is None:
+                continue
+            if self.task.positive is not None:
+                at = self.task.labels.index(self.task.positive)
+                found[split.name] = {"auc": auc(p[:, at], split.code == at)}
+            else:
+                found[split.name] = {"macro_f1": macro_f1(split.code, p.argmax(axis=1))[0]}
+        return found
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@cache
+def environment(model: str) -> Mapping[str, Any]:
+    """Versions of what computes."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from .. import __version__
+
+    names = (
+        ["numpy", "scipy", "scikit-learn"] if model == "linear" else ["torch", "transformers", "tokenizers", "numpy"]
+    )
+    found: dict[str, Any] = {"evenset": __version__, "python": platform.python_version(), "machine": platform.machine()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    if model != "linear":
+        import torch
+
+        found["device"] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+    return {key: value if not isinstance(value, np.generic) else value.item() for key, value in found.items()}
