@@ -135,8 +135,8 @@ class AxisCells:
 
     @property
     def pair(self) -> tuple[str, str] | None:
-        """The two groups of an axis that contrasts exactly two, such as she and he."""
-        groups = self.status_groups
+        """The two groups of an axis that contrasts exactly two, such as she and he; an intersection contrasts none."""
+        groups = () if self.note.kind == "intersection" else self.status_groups
         return (groups[0], groups[1]) if len(groups) == 2 else None
 
     def member(self, group: str) -> Bools:

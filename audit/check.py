@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 SCHEMA = "evenset.check/1"
 _SHOWN = 8
+_RANK = {"fail": 0, "unclear": 1, "warn": 2, "pass": 3}
+_COLOUR = {"fail": "bold red", "unclear": "bold yellow", "warn": "yellow", "pass": "bold green"}
+_VERDICT = {"fail": "FAILED", "unclear": "UNCLEAR", "warn": "PASSED with warnings", "pass": "PASSED"}
+LOGS = frozenset({"label_log_ratio", "log_ratio", "log_ratio_centred", "representation_ratio"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +83,17 @@ class CheckResult:
         return 1 if self.status == "fail" else 0
 
     def summary(self) -> str:
-        """The result in one line."""
-        counts = self.counts
-        said = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-        verdict = {"fail": "FAILED", "unclear": "UNCLEAR", "warn": "PASSED with warnings", "pass": "PASSED"}[
-            self.status
-        ]
+        """The result in one line, with the first case that brought it about."""
         worst = next((case for case in self.cases if case.status == self.status and self.status != "pass"), None)
-        return f"{verdict}: {said}." + (f" First: {worst.message}" if worst is not None else "")
+        return f"{self._verdict}: {self._said}." + (f" First: {worst.message}" if worst is not None else "")
+
+    @property
+    def _verdict(self) -> str:
+        return _VERDICT[self.status]
+
+    @property
+    def _said(self) -> str:
+        return ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)
 
     def table(self) -> Group:
         """The result for the terminal: one line, then what did not pass."""
@@ -93,17 +101,12 @@ class CheckResult:
         from rich.table import Table
         from rich.text import Text
 
-        colour = {"fail": "bold red", "unclear": "bold yellow", "warn": "yellow", "pass": "bold green"}
-        said = ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)
-        verdict = {"fail": "FAILED", "unclear": "UNCLEAR", "warn": "PASSED with warnings", "pass": "PASSED"}[
-            self.status
-        ]
-        parts: list[RenderableType] = [Text.assemble((verdict, colour[self.status]), f": {said}")]
+        parts: list[RenderableType] = [Text.assemble((self._verdict, _COLOUR[self.status]), f": {self._said}")]
         bad = sorted((case for case in self.cases if case.status != "pass"), key=lambda case: _RANK[case.status])
         if bad:
             table = Table.grid(padding=(0, 2))
             for case in bad[:_SHOWN]:
-                table.add_row(Text(case.status, style=colour[case.status]), Text(case.message))
+                table.add_row(Text(case.status, style=_COLOUR[case.status]), Text(case.message))
             parts.append(table)
         if len(bad) > _SHOWN:
             parts.append(Text(f"and {len(bad) - _SHOWN} more; all are in check.json (--out DIR)"))
@@ -154,9 +157,6 @@ class CheckResult:
         write_bytes(Path(folder) / "junit.xml", self.junit())
 
 
-_RANK = {"fail": 0, "unclear": 1, "warn": 2, "pass": 3}
-
-
 def check(report: AuditReport | Iterable[Finding], rules: Sequence[CheckRule]) -> CheckResult:
     """Hold an audit against rules.
 
@@ -200,18 +200,19 @@ def message(finding: Finding, rule: CheckRule) -> str:
     >>> from evenset.data.config import CheckRule
     >>> found = Finding("identity", "gay", "1", "label_log_ratio", 1.4, 1.2, 1.6, 638, "Katz", status="fail")
     >>> message(found, CheckRule(measure="label_log_ratio", fail=0.5))
-    'label_log_ratio of gay, label 1 (identity): 1.40 (1.20 to 1.60), n=638; limits: fail 0.5'
+    'label_log_ratio of gay, label 1 (identity): 1.40 (1.20 to 1.60), that is 4.06×, n=638; limits: fail 0.5'
     """
     of = f" of {finding.group}" if finding.group else ""
     label = "" if finding.label is None else f", label {finding.label}"
     limits = ", ".join(
         f"{name} {value:g}" for name, value in (("warn", rule.warn), ("fail", rule.fail)) if value is not None
     )
-    note = f"; {finding.note}" if finding.note else ""
     values = (rounded(value) for value in (finding.estimate, finding.low, finding.high))
     estimate, low, high = ("none" if value is None else f"{value:.2f}" for value in values)
+    times = f", that is {math.exp(finding.estimate):.2f}×" if finding.measure in LOGS and estimate != "none" else ""
+    remark = f"; {finding.remark}" if finding.remark else ""
     what = f"{finding.measure}{of}{label} ({finding.axis})"
-    return f"{what}: {estimate} ({low} to {high}), n={finding.n}; limits: {limits}{note}"
+    return f"{what}: {estimate} ({low} to {high}){times}, n={finding.n}; limits: {limits}{remark}"
 
 
 def rule_text(rule: CheckRule) -> str:

@@ -11,6 +11,7 @@ Status = Literal["pass", "warn", "fail", "unclear"]
 
 MINIMUM_ROWS = 30
 LEVEL = 0.95
+MOST_ROWS = 10**9  # more than this is as good as never
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Finding:
     judged : bool
         Whether every rule may judge it; if not (ambiguous words, groups that are only reported), only one that names
         the group.
+    needs : int or None
+        Rows that would decide an unclear finding, as far as that can be told.
     """
 
     axis: str
@@ -57,6 +60,7 @@ class Finding:
     note: str = ""
     enough: bool = True
     judged: bool = True
+    needs: int | None = None
 
     @property
     def id(self) -> str:
@@ -82,6 +86,15 @@ class Finding:
         nearest = 0.0 if self.low <= 0 <= self.high else min(ends)
         return nearest, max(ends)
 
+    @property
+    def remark(self) -> str:
+        """The note, and for an unclear finding the rows that would decide."""
+        if self.needs is None:
+            return self.note
+        enough = f"about {self.needs:,} rows would decide"
+        needs = enough if self.needs < MOST_ROWS else "too near the limit for any number of rows"
+        return f"{self.note}; {needs}" if self.note else needs
+
     def to_dict(self) -> dict[str, Any]:
         """As in audit.json: numbers to eight digits, null where there is none."""
         return {
@@ -96,7 +109,7 @@ class Finding:
             "n": self.n,
             "method": self.method,
             "status": self.status,
-            "note": self.note,
+            "note": self.remark,
         }
 
 

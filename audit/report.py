@@ -168,9 +168,9 @@ class AuditReport:
         return scorecard(self)
 
     def _repr_html_(self) -> str:
-        order = {"fail": 0, "unclear": 2, "warn": 1, "pass": 3, None: 4}
-        first = sorted(self.findings, key=lambda finding: (order[finding.status], -finding.magnitude[0]))
-        heading = ("status", "measure", "axis", "group", "label", "estimate", "low", "high", "n", "note")
+        order = {"fail": 0, "warn": 1, "unclear": 2, "pass": 3, None: 4}
+        first = sorted(self.findings, key=lambda found: (order[found.status], -(rounded(found.magnitude[0]) or 0)))
+        heading = ("status", "measure", "axis", "group", "label", "estimate", "low", "high", "n", "remark")
         lines = [
             "<tr>" + "".join(f"<td>{html.escape(_shown(getattr(finding, name)))}</td>" for name in heading) + "</tr>"
             for finding in first[:_SHOWN_IN_NOTEBOOK]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .findings import MINIMUM_ROWS, Finding, Status
+from .findings import MINIMUM_ROWS, MOST_ROWS, Finding, Status
 from .measures import known_measure
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ DEFAULTS = (
     ("representation_ratio", None, 0.25, 0.7),
     ("cramers_v", "", 0.1, 0.3),
 )
-_MOST_ROWS = 10**9
 
 
 def default_rules() -> tuple[CheckRule, ...]:
@@ -93,17 +92,10 @@ def judge(findings: Iterable[Finding], rules: Sequence[CheckRule]) -> tuple[Find
 
 def _judged(finding: Finding, rule: CheckRule | None) -> Finding:
     if rule is None or not (finding.judged or rule.group == finding.group):
-        return replace(finding, status=None)
+        unjudged = finding.status is None and finding.needs is None
+        return finding if unjudged else replace(finding, status=None, needs=None)
     status = status_of(finding, rule)
-    if status != "unclear":
-        return replace(finding, status=status)
-    rows = rows_needed(finding, rule)
-    notes = [finding.note] if finding.note else []
-    if rows is not None:
-        notes.append(
-            f"about {rows:,} rows would decide" if rows < _MOST_ROWS else "too near the limit for any number of rows"
-        )
-    return replace(finding, status=status, note="; ".join(notes))
+    return replace(finding, status=status, needs=rows_needed(finding, rule) if status == "unclear" else None)
 
 
 def status_of(finding: Finding, rule: CheckRule) -> Status:
@@ -157,8 +149,8 @@ def rows_needed(finding: Finding, rule: CheckRule) -> int | None:
     if not math.isfinite(half) or finding.n == 0:
         return None
     rows = finding.n * (half / distance) ** 2 if distance > 1e-9 else math.inf
-    if not rows < _MOST_ROWS:
-        return _MOST_ROWS
+    if not rows < MOST_ROWS:
+        return MOST_ROWS
     rows = max(rows, MINIMUM_ROWS)
     if not finding.enough and rows <= finding.n:
         return None  # it is not the width of the interval that is missing

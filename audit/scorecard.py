@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from .cells import AxisCells
 from .findings import MINIMUM_ROWS, Finding, Status
-from .rules import rows_needed, rule_for
 from .words import Speaker, strength
 
 if TYPE_CHECKING:
@@ -88,12 +87,11 @@ def top(report: AuditReport) -> list[Finding]:
     """The findings that matter most: the worst status, then the farthest from parity even at the near end."""
     found = [f for f in report.findings if f.status in ("fail", "warn") and f.measure in _HEADLINE]
     found += [f for f in report.findings if f.status in ("fail", "warn") and f.measure == "representation_ratio"]
-    order = sorted(found, key=lambda f: (_RANK[f.status], -f.magnitude[0], f.id))
-    chosen: list[Finding] = []
-    for finding in order:
-        if all(_unit(finding) != _unit(other) for other in chosen):
-            chosen.append(finding)
-    return chosen[:_TOP]
+    chosen: dict[Unit, Finding] = {}
+    for finding in sorted(found, key=lambda f: (_RANK[f.status], -f.magnitude[0], f.id)):
+        if len(chosen) < _TOP:
+            chosen.setdefault(_unit(finding), finding)
+    return list(chosen.values())
 
 
 def scorecard(report: AuditReport) -> Group:
@@ -146,16 +144,11 @@ def _unclear(report: AuditReport) -> RenderableType | None:
     """What cannot be told, those first that need fewest rows; and what is skewed but not judged."""
     waiting: dict[Unit, tuple[int, Finding]] = {}
     for finding in report.findings:
-        rule = rule_for(finding, report.rules)
-        if finding.status != "unclear" or finding.measure not in _HEADLINE or rule is None:
+        if finding.status != "unclear" or finding.measure not in _HEADLINE or finding.needs is None:
             continue
-        rows = rows_needed(finding, rule)
-        if (
-            rows is not None
-            and rows > finding.n
-            and (_unit(finding) not in waiting or rows > waiting[_unit(finding)][0])
-        ):
-            waiting[_unit(finding)] = rows, finding
+        rows, unit = finding.needs, _unit(finding)
+        if rows > finding.n and (unit not in waiting or rows > waiting[unit][0]):
+            waiting[unit] = rows, finding
     parts: list[RenderableType] = []
     if waiting:
         few = sorted(waiting.values(), key=lambda item: (item[0] - item[1].n, item[1].id))[:_FEW]

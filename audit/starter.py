@@ -83,13 +83,18 @@ def _checks(report: AuditReport) -> list[str]:
             found = [f for f in report.findings if f.measure == measure and f.axis == axis and f.judged]
             if group is not None:
                 found = [f for f in found if (f.group or "") == group]
-            firm = [f for f in found if f.enough and math.isfinite(f.magnitude[1])]
+            thin = [f for f in found if not _firm(f)]
+            firm = [f for f in found if _firm(f)]
             firm.sort(key=lambda f: (-f.n, f.id))
             for finding in firm[:_MOST_RULES]:
                 if all(_plain(value) for value in (axis, finding.group, finding.label)):
                     lines += _rule(finding, warn, fail)
-            lines += _left(measure, axis, [f for f in found if f not in firm], firm[_MOST_RULES:])
+            lines += _left(measure, axis, thin, firm[_MOST_RULES:])
     return lines
+
+
+def _firm(finding: Finding) -> bool:
+    return finding.enough and math.isfinite(finding.magnitude[1])
 
 
 def _rule(finding: Finding, warn: float, fail: float) -> list[str]:

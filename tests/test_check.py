@@ -89,11 +89,12 @@ def test_unclear_findings_say_how_many_rows_would_decide():
     unclear = finding(0.0, 0.8, n=100)  # 0.4 ± 0.4, limit 0.2: half the width would do
     assert rows_needed(unclear, rule()) == 400
     (judged,) = judge([unclear], [rule()])
-    assert judged.note == "about 400 rows would decide"
+    assert judged.remark == "about 400 rows would decide"
+    assert judge([judged], [rule()]) == (judged,)
     assert rows_needed(finding(0.5, 0.9, n=12, enough=False), rule()) == 30
     assert rows_needed(finding(math.nan, math.nan, n=12), rule()) is None
     (at_the_limit,) = judge([finding(0.1, 0.3)], [rule()])
-    assert "too near the limit" in at_the_limit.note
+    assert "too near the limit" in at_the_limit.remark
 
 
 def test_planted_rows_needed_are_about_right():

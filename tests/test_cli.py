@@ -138,7 +138,7 @@ def test_init_then_check_passes_and_a_limit_of_nothing_fails(folder, here, capsy
     assert invoke(["check", data, "--init"]) == 0
     assert invoke(["check", data, "--config", "evenset.toml", "--out", "ok", "--allow-unclear"]) == 0
     assert {"check.json", "junit.xml"} <= files(here / "ok")
-    (here / "hard.toml").write_text('[[check]]\nmeasure = "label_log_ratio"\naxis = "identity"\nwarn = 0.0001\nfail = 0.0002\n')
+    (here / "hard.toml").write_text('[[check]]\nmeasure = "cramers_v"\naxis = "identity"\nwarn = 0.0001\nfail = 0.0002\n')
     assert invoke(["check", data, "--config", "hard.toml", "--out", "bad"]) == 1
     capsys.readouterr()
 

@@ -126,6 +126,13 @@ def test_a_column_with_two_values_is_a_contrast_and_with_three_is_not():
     assert not [f for f in three.values() if f.measure.startswith("log_ratio")]
 
 
+def test_an_intersection_is_no_contrast_even_if_only_two_of_its_groups_occur():
+    rows = [("she is gay", "a"), ("he is muslim", "b")] * 40
+    measures = {f.measure for f in found(rows, ["pronouns+identity"]).values()}
+    assert "label_log_ratio" in measures
+    assert "log_ratio" not in measures
+
+
 def test_rows_with_both_groups_of_a_contrast_count_for_neither():
     rows = [("t", "a")] * 60 + [("t", "b")] * 60
     values = pa.array([["f"], ["m"], ["f", "m"]] * 40)
