@@ -255,8 +255,7 @@ def run(
     chosen = tuple(rules) or default_rules()
     for rule in chosen:
         known_measure(rule.measure)
-    for name in measures or ():
-        known_measure(name)
+    wanted = None if measures is None else [known_measure(name).name for name in measures]
     words = [axis for axis in axes if not isinstance(axis, AxisClass)]
     parsed = dict(zip(words, parse_axes(words, names=dataset.names), strict=True))
     used = tuple(axis if isinstance(axis, AxisClass) else parsed[axis] for axis in axes)
@@ -265,7 +264,7 @@ def run(
     tally = total(_tallies(dataset, used, progress), start=Tally.zero(used))
     _refuse_tiny_weights(tally, dataset)
     settings = Settings(positive=dataset.columns.positive, reference=dict(reference or {}))
-    findings = judge(findings_of(tally, settings, measures=measures), chosen)
+    findings = judge(findings_of(tally, settings, measures=wanted), chosen)
     lexicons = {lexicon.name: lexicon for axis in used for lexicon in axis.lexicons()}
     return AuditReport(
         findings=findings,

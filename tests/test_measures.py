@@ -452,6 +452,8 @@ def test_every_measure_is_complete_and_makes_findings_of_its_own_name():
 def test_only_the_measures_asked_for_and_unknown_ones_are_refused():
     counted = tally(dataset(BIOS), ["pronouns"])
     assert {f.measure for f in findings_of(counted, Settings(), measures=["label_rate"])} == {"label_rate"}
+    report = run(dataset(BIOS), ["pronouns"], measures=(name for name in ["label_rate"]))
+    assert {f.measure for f in report.findings} == {"label_rate"}
     with pytest.raises(InputError, match='Did you mean "label_rate"'):
         findings_of(counted, Settings(), measures=["lable_rate"])
 
