@@ -19,8 +19,9 @@ from ..data.lexicon import Form
 from ..data.tokens import Tokens
 from .edits import Bools, Ints, gather
 
-# What may stand between a pronoun and the word that it determines: blanks, perhaps an opening quotation mark.
-_CLOSE = re.compile(r"\s+[\"'“‘«]?\Z")
+# What may stand between a pronoun and the word that it determines: blanks, perhaps opening quotation marks or a tag's
+# sign ("his #1 fan").
+_CLOSE = re.compile(r"\s+[\"'“‘«`*#@]{0,3}\Z")
 # "her now very well known book"
 _MOST_ADVERBS = 3
 _VOWEL = re.compile(r"[aeiouyáàâäãåéèêëíìîïóòôöõúùûüœæ]")

@@ -168,6 +168,16 @@ class Ledger:
         table = self._read(pq, ["position", "before"], [("op", "==", "weight"), ("parent", "is_null", None)])
         return table.filter(table["before"].is_valid()).sort_by("position")
 
+    def rows(self) -> Keys:
+        """Keys of all rows of the data that the ledger names, but for those that were dropped."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(self.path, columns=["row", "parent"], filters=pc.field("op") != "drop")
+        names = pc.coalesce(table["parent"], table["row"])
+        names = pc.unique(names.filter(pc.invert(pc.starts_with(names, "pool:"))))
+        return np.array([int(name, 16) for name in names.to_pylist()], np.uint64)
+
     def _read(self, pq: Any, columns: list[str], filters: list[tuple[str, str, Any]]) -> pa.Table:
         import pyarrow.compute as pc
 

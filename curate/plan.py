@@ -144,6 +144,7 @@ def resolve(plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher
         elif isinstance(step, TopupStep):
             if axis.lexicon is None:
                 raise InputError(f'{where}axis = "{step.axis}" is no lexicon; a pool can only be searched for words')
+            Words(axis.lexicon, ambiguous=step.ambiguous, where=where).chosen(step.groups)
             if edits:
                 notes.append(f"step {index + 1} adds rows of the pool as they are: the plan's edits do not change them")
     return Resolved(

@@ -110,7 +110,8 @@ def to_independence(counts: Ints, *, method: str, labels: list[str], patterns: l
     Raises
     ------
     InputError
-        With "over", when a pattern lacks a label altogether and is too large for that to be rounding.
+        With "over", when a pattern lacks a label altogether and is too large for that to be rounding; with "under",
+        when a label would vanish.
 
     Examples
     --------
@@ -145,6 +146,13 @@ def to_independence(counts: Ints, *, method: str, labels: list[str], patterns: l
         raise InputError(
             f"resample: repeating rows cannot make label and groups independent, because there is nothing to repeat: "
             f'{shown}. method = "under" reaches it by dropping rows; a topup step before it adds what is missing.'
+        )
+    lost = [labels[row] for row in present if not want[row].any()]
+    if lost:
+        raise InputError(
+            f'resample: without dropping every row of label "{lost[0]}" label and groups cannot be made independent, '
+            "because hardly any set of groups has rows of all labels; add such rows first (topup, swap with "
+            'mode = "augment"), or use reweight, which gets as near as the rows allow'
         )
     return Wanted(counts, want)
 

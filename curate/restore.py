@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ..data.dataset import Batch, Dataset
 from ..data.errors import InputError
+from ..data.hashing import Seen, row_keys
 from ..data.opening import open_dataset
 from ..data.readers import find
 from ..data.readers_arrow import ArrowSource, ParquetSource
@@ -22,6 +23,9 @@ from ..data.writers import open_writer, output_name
 from .ledger import Ledger, read_ledger
 from .undo import Undone, overwritten, same_bytes
 from .write import WEIGHT, staged
+
+# A file of which at least so many rows are those of the ledger was changed; of which fewer are, is another file.
+_SAME_ROWS = 0.5
 
 
 def restore(
@@ -118,7 +122,15 @@ def _shared_folder(paths: Sequence[Path], names: Sequence[str]) -> Path:
 
 
 def _open(place: Path | list[Path], about: dict[str, Any]) -> Dataset:
-    return open_dataset(place, text=about["text"], label=about["label"], encoding=about["encoding"])
+    return open_dataset(
+        place,
+        text=about["text"],
+        label=about["label"],
+        id=about["id"],
+        label_threshold=about["label_threshold"],
+        preset=about["preset"],
+        encoding=about["encoding"],
+    )
 
 
 def _check(changed: Dataset, book: Ledger) -> None:
@@ -132,17 +144,23 @@ def _check(changed: Dataset, book: Ledger) -> None:
     if lacking and changed.form != "jsonl":
         raise InputError(f'{other}, or somebody removed the column "{lacking[0]}"; restore what curation wrote')
     undone = Undone(changed, book)
-    parts = [(part.edits, part.wrong, part.first_wrong) for part in undone.parts()]
+    parts, keys = [], []
+    seen = Seen()
+    id_column = book.about["input"]["id"]
+    for part in undone.parts():
+        parts.append((part.edits, part.wrong, part.first_wrong))
+        ids = None if id_column is None else part.batch.column(id_column)
+        keys.append(row_keys(part.text, part.batch.label, ids=ids, seen=seen))
     if undone.rows != output["rows"]:
         raise InputError(
             f'"{name}" has {undone.rows:,} rows and the ledger is of {output["rows"]:,}: it is the ledger of another '
             "curation, or rows were added or removed by hand; restore what curation wrote"
         )
-    edits, wrong = sum(part[0] for part in parts), sum(part[1] for part in parts)
-    if wrong > edits / 2:
-        raise InputError(f"{other}: its words are not there; give the ledger that curation wrote beside the rows")
+    known = book.rows()
+    if len(known) and np.isin(known, np.concatenate(keys)).mean() < _SAME_ROWS:
+        raise InputError(f"{other}: it names other rows; give the ledger that curation wrote beside these")
     first = min((part[2] for part in parts if part[1]), default=-1)
-    where = f"row {first + 1} no longer reads as it did" if wrong else "elsewhere than in the words that it edited"
+    where = f"row {first + 1} no longer reads as it did" if first >= 0 else "elsewhere than in the words that it edited"
     raise InputError(f'"{name}" was changed by hand after curation ({where}); restore the file that curation wrote')
 
 

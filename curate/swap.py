@@ -127,7 +127,8 @@ class Swap:
         articles = {"a", "an"} - self.words.tokens
         there = np.array([tokens.folded[spelling] in articles for spelling in used.tolist()], np.bool_)[back]
         there &= token > tokens.splits[matches.row[at]]
-        there &= (tokens.starts[token] - tokens.ends[before] == 1) & (tokens.data[tokens.ends[before]] == ord(" "))
+        gap = tokens.data[np.minimum(tokens.ends[before], len(tokens.data) - 1)]
+        there &= (tokens.starts[token] - tokens.ends[before] == 1) & (gap == ord(" "))
         there &= ~touched(taken, tokens.starts[before], tokens.ends[before])
         return there, tokens.starts[before]
 

@@ -35,7 +35,7 @@ class Part:
     edits : int
         Edits that the ledger has of them.
     wrong : int
-        Rows in which these do not stand.
+        Rows in which they do not stand.
     first_wrong : int
         The first of them, as a row of the curated data; −1 where there is none.
     """

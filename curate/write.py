@@ -192,6 +192,9 @@ def _described(dataset: Dataset, emitter: Emitter) -> dict[str, Any]:
         "text": columns.text,
         "label": columns.label,
         "weight": columns.weight,
+        "id": columns.id,
+        "label_threshold": columns.label_threshold,
+        "preset": dataset.preset,
         "encoding": getattr(dataset.source, "encoding", "utf-8"),
         "arrow_schema": None if schema is None else base64.b64encode(schema.serialize()).decode(),
     }
