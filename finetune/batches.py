@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..data.errors import InputError
 from ..data.hashing import combine, hash64, mix
 from .rows import Floats, Ints, TrainingRows, counts_of
 
@@ -164,6 +165,11 @@ def schedule(
     -------
     Schedule
 
+    Raises
+    ------
+    InputError
+        No row has a weight.
+
     Notes
     -----
     The order of an epoch is that of a hash of (seed, epoch, key of the row), so rows that two arms share stand in the
@@ -178,10 +184,12 @@ def schedule(
         keys = np.where(again > 0, combine(keys[pick], again.astype(np.uint64)), keys[pick])
     else:
         keys = keys[pick]
+    if not len(pick):
+        raise InputError("there is no row to train on: the plan dropped all rows, or gave all of them weight 0")
     mean = float(rows.weight[pick].mean())
     chosen: list[Ints] = []
     epoch = 0
-    while sum(map(len, chosen)) < steps and len(pick):
+    while sum(map(len, chosen)) < steps:
         chosen.append(_epoch(keys, length[pick], seed=seed, epoch=epoch, batch=batch))
         epoch += 1
     plan = np.concatenate(chosen)[:steps]

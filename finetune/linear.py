@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ..data.errors import InputError
 from ..data.hashing import combine, hash64
 from ..data.tokens import tokenize
 from .rows import Outcome, Split, TrainingRows, counts_of
@@ -162,6 +163,11 @@ def fit(features: Matrix, code: Ints, weight: Floats, root: npt.NDArray[np.uint6
     -------
     Fitted
 
+    Raises
+    ------
+    InputError
+        No row has a weight.
+
     Notes
     -----
     Minimises ``C * sum w_i loss_i + |coef|²/2`` (softmax; the intercept is not penalised) with scikit-learn's
@@ -175,6 +181,8 @@ def fit(features: Matrix, code: Ints, weight: Floats, root: npt.NDArray[np.uint6
     columns = frequent(features, root)
     rows = np.flatnonzero(weight > 0)
     classes = np.unique(code[rows])
+    if not len(rows):
+        raise InputError("there is no row to train on: the plan dropped all rows, or gave all of them weight 0")
     if len(classes) == 1:
         return Fitted(
             columns, np.zeros((1, len(columns))), np.zeros(1), classes, n_labels, converged=True, iterations=0

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from evenset.data.errors import InputError
 from evenset.data.hashing import row_keys
 from evenset.finetune import linear
 from evenset.finetune.linear import LinearTrainer, featurise, fit, frequent, narrowed
@@ -131,6 +132,12 @@ def test_a_label_without_rows_gets_no_probability():
     assert (found.probabilities(featurise(strings(["mark1", ""])))[:, 2] == 0).all()
     one = fit(featurise(strings(values)), code, (code == 1) * 1.0, np.arange(100).astype(np.uint64), n_labels=3)
     assert one.probabilities(featurise(strings(["mark0"]))).tolist() == [[0, 1, 0]]
+
+
+def test_an_arm_without_rows_is_refused():
+    values, code = corpus(20)
+    with pytest.raises(InputError, match="no row to train on"):
+        fit(featurise(strings(values)), code, np.zeros(20), np.arange(20).astype(np.uint64), n_labels=2)
 
 
 def test_a_planted_word_is_learnt():
