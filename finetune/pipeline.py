@@ -13,7 +13,8 @@ from ..data.files import write_json
 from . import yardstick as sticks
 from .arms import PLACEBO, expand
 from .decide import Margins
-from .runs import Job, RunStore
+from .design import design
+from .runs import Job, RunStore, empty_scores
 from .task import Task, open_task
 from .verdict import Verdict, verify
 from .workers import cores, train_all
@@ -84,6 +85,8 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
     )
     report.save(out / AUDIT)
     stick = _fix_yardstick(config, task, report, out)
+    # Test rows that cannot show the gap are refused now, not after hours of training.
+    design(empty_scores(task.splits, labels=task.labels, positive=task.positive), stick)
     if write_curated:
         _write_curated(config, task, out, progress)
     trained = train(config, out, task=task, progress=progress)

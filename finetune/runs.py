@@ -279,3 +279,19 @@ def score_table(
         }
         tables.append(pa.table([columns[name] for name in SCORES.names], schema=SCORES))
     return pa.concat_tables(tables)
+
+
+def empty_scores(splits: Sequence[Split], *, labels: Sequence[str], positive: str | None) -> ScoreSet:
+    """The rows of a task as a score set of one run that knows nothing: to see what they can measure before training.
+
+    Parameters
+    ----------
+    splits : sequence of Split
+        The rows that will be scored.
+    labels : sequence of str
+        Names of the label codes.
+    positive : str or None
+        The positive label of a binary task.
+    """
+    even = Outcome({split.name: np.full((split.n, len(labels)), 1 / len(labels)) for split in splits})
+    return align(score_table(Job("raw", "raw", "none", 0), splits, even, labels=labels, positive=positive))

@@ -1,8 +1,8 @@
 """Runs side by side, each worker a process of its own with one thread.
 
 A worker is a fresh interpreter that reads jobs, one JSON line each, from its standard input and answers each with a
-line. It inherits nothing: no threads, no locks, no `__main__` to import again. When its standard input ends, because
-the parent is done or was killed, it goes.
+line. It inherits nothing: no threads, no locks, no `__main__` to import again. When the parent is gone, be it killed,
+the worker goes too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -141,6 +142,7 @@ def serve() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
     # Ends as an error does, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     workshop = None
     hello: dict[str, Any] = {}
     for line in sys.stdin:
@@ -160,3 +162,10 @@ def serve() -> None:
             answer = {"error": traceback.format_exc()}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _follow(parent: int) -> None:
+    """End this worker soon after its parent has ended, in whatever way that came about."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
