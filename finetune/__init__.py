@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .decide import Margins
-    from .pipeline import run
+    from .pipeline import run, train
     from .records import ArmVerdict
     from .verdict import Verdict, verify, verify_files
 
-__all__ = ["ArmVerdict", "Margins", "Verdict", "run", "verify", "verify_files"]
+__all__ = ["ArmVerdict", "Margins", "Verdict", "run", "train", "verify", "verify_files"]
 
 _HOME = {
     "run": "pipeline",
+    "train": "pipeline",
     "verify": "verdict",
     "verify_files": "verdict",
     "Verdict": "verdict",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..data.config import ArmConfig, Config, Plan, SwapStep
+from ..data.config import ArmConfig, Config, Plan, SwapStep, phase
 from ..data.dataset import Dataset
 from ..data.errors import InputError
 from ..data.hashing import Seen, row_keys
@@ -120,6 +120,8 @@ class Curator:
     ----------
     prepared : Prepared
         From `evenset.curate.prepare`.
+    raw : TrainingRows
+        The same rows as they are.
     plans : mapping of str to Plan
     labels : sequence of str
         Names of the label codes.
@@ -127,6 +129,7 @@ class Curator:
     """
 
     prepared: Prepared
+    raw: TrainingRows
     plans: Mapping[str, Plan]
     labels: Sequence[str]
     positive: str | None
@@ -150,6 +153,9 @@ class Curator:
             table.column("evenset_row").to_numpy(),
             self.labels,
         )
+        if all(phase(step) == 0 for step in plan.step):
+            # Edits keep every row and weigh none: what the data weigh themselves is not in the curated rows.
+            rows = replace(rows, weight=self.raw.weight)
         made = rows, {"rows": found.report["output"]["rows"], "counts": found.report["counts"]}
         if fixed:
             self._last = {job.plan: made}  # only one is kept: jobs come arm by arm

@@ -59,7 +59,7 @@ class Workshop:
             [*self.config.data.axes, *(step.axis for plan in self.config.plan.values() for step in plan.step)]
         )
         prepared = prepare(self.task.train, list(specs))
-        return Curator(prepared, self.config.plan, self.task.labels, self.task.positive)
+        return Curator(prepared, self._raw, self.config.plan, self.task.labels, self.task.positive)
 
     @cached_property
     def trainer(self) -> Trainer:

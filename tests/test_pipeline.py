@@ -154,6 +154,19 @@ def test_raw_rows_have_the_keys_that_curation_gives_them(files, tmp_path):
     assert (rows.weight != 1).any()
 
 
+def test_weights_of_the_data_count_in_every_arm(files, tmp_path):
+    table = pq.read_table(files / "train.parquet")
+    own = [1.0 + (i % 3) for i in range(table.num_rows)]
+    pq.write_table(table.append_column("w", pa.array(own)), tmp_path / "train.parquet")
+    weighted = {"data": {**raw_config(files)["data"], "train": str(tmp_path / "train.parquet"), "weight": "w"}}
+    workshop = Workshop.open(make_config(files, **weighted), tmp_path)
+    jobs = {job.arm: job for job in expand(workshop.config) if job.seed == 0}
+    assert workshop._raw.weight.tolist() == own
+    assert workshop._curator.rows(jobs["scrub"])[0].weight.tolist() == own
+    weight = workshop._curator.rows(jobs["reweight"])[0].weight
+    assert abs(weight[own.index(3.0) :: 3].mean() / weight[own.index(1.0) :: 3].mean() - 3) < 0.3
+
+
 # -- stopping and going on ---------------------------------------------------------------------------------------------
 
 
