@@ -9,42 +9,75 @@ import numpy as np
 from ..data.config import TopupStep
 from ..data.errors import InputError
 from . import topup
-from .changes import Copies
+from .changes import Changer, Copies
 from .edits import Bools, Ints, splice_rows
-from .prepare import Chunk, cells_of
+from .prepare import Census, Chunk, Prepared, cells_of, census
 from .state import Added, State
 from .tables import by_bucket, holds
-from .units import Codes, Units
+from .units import Cells, Codes, Units
 from .words import Words
 
 
-def all_copies(state: State) -> dict[int, Units]:
-    """The copies of every augmenting step, by its index, in one pass over the rows."""
-    steps = state.changer.resolved.augments
-    if not steps:
-        return {}
-    parts: dict[int, list[Units]] = {step.index: [] for step in steps}
-    for chunk in state.prepared.chunks():
-        here = state.before.take(np.arange(chunk.start, chunk.start + chunk.n))
-        for made in state.changer.changes(chunk).copies:
-            parents = here.take(made.rows)
-            variant = np.full(parents.n, made.step.index + 1, np.int32)
-            # A placebo changes no word of the lexicon, so its copies stay in the cells of their parents.
-            cell = parents.cell if state.placebo else _cells_of_copies(state, chunk, made)
-            parts[made.step.index].append(replace(parents, variant=variant, cell=cell))
-    return {index: Units.joined(found) for index, found in parts.items()}
+class CopyCollector:
+    """Notes in the first pass which copies the augmenting steps make, and in which cells these are.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The rows.
+    changer : Changer
+        Of the steps themselves, not of their placebos.
+    """
+
+    def __init__(self, prepared: Prepared, changer: Changer) -> None:
+        self._prepared = prepared
+        self._changer = changer
+        self._parts: dict[int, list[Units]] = {step.index: [] for step in changer.resolved.augments}
+
+    def visit(self, chunk: Chunk, cells: Cells, codes: Codes) -> None:
+        """Note the copies of a chunk; `codes` are the cells of its rows."""
+        if not self._parts:
+            return
+        weight = chunk.scanned.batch.weight
+        for made in self._changer.changes(chunk).copies:
+            n = len(made.rows)
+            nothing = np.zeros(n, np.int32)
+            units = Units(
+                position=made.rows + chunk.start,
+                variant=nothing + np.int32(made.step.index + 1),
+                repeat=nothing,
+                by=nothing,
+                cell=self._cells(chunk, cells, made) if n else codes[:0],
+                root=chunk.keys[made.rows],
+                weight=np.ones(n) if weight is None else weight[made.rows],
+            )
+            self._parts[made.step.index].append(units)
+
+    def _cells(self, chunk: Chunk, cells: Cells, made: Copies) -> Codes:
+        """A copy is a text of its own: its groups are those of its words, before the plan's other edits."""
+        tokens = chunk.scanned.tokens
+        assert tokens is not None
+        batch = replace(chunk.scanned.batch.take(made.rows), text=splice_rows(tokens, made.own, made.rows))
+        scanned = self._prepared.scanner.scan(batch)
+        # The length bucket travels with the row.
+        return cells_of(cells, replace(scanned, bucket=chunk.scanned.bucket[made.rows]))
+
+    def copies(self) -> dict[int, Units]:
+        """The copies of each step, by its index."""
+        return {index: Units.joined(found) for index, found in self._parts.items()}
 
 
-def _cells_of_copies(state: State, chunk: Chunk, made: Copies) -> Codes:
-    """A copy is a text of its own: its groups are those of its words, before the plan's other edits."""
-    if not len(made.rows):
-        return np.zeros(0, np.int32)
-    tokens = chunk.scanned.tokens
-    assert tokens is not None
-    batch = replace(chunk.scanned.batch.take(made.rows), text=splice_rows(tokens, made.own, made.rows))
-    scanned = state.prepared.scanner.scan(batch)
-    # The length bucket travels with the row.
-    return cells_of(state.cells, replace(scanned, bucket=chunk.scanned.bucket[made.rows]))
+def first_pass(prepared: Prepared, changer: Changer, *, hashes: bool) -> tuple[Census, dict[int, Units]]:
+    """Count the rows and, in the same pass, the copies that the plan's steps (not their placebos) make of them."""
+    collector = CopyCollector(prepared, replace(changer, placebo=False, vocabulary=None))
+    if not prepared.hold:
+        counted = census(prepared, hashes=hashes, visit=collector.visit)
+        return counted, collector.copies()
+    counted = prepared.remembered(("census", hashes), lambda: census(prepared, hashes=hashes))
+    counted = replace(counted, cells=counted.cells.copy())
+    for chunk in prepared.chunks():
+        collector.visit(chunk, counted.cells, counted.units.cell[chunk.start : chunk.start + chunk.n])
+    return counted, collector.copies()
 
 
 def top_up(state: State, index: int, step: TopupStep) -> None:

@@ -13,11 +13,12 @@ import pyarrow as pa
 from ..data.config import Plan
 from ..data.dataset import Dataset
 from ..data.errors import InputError
+from .adding import first_pass
 from .changes import Changer
 from .emit import Emitter
 from .ledger import SCHEMA
 from .plan import Resolved, axes_of, resolve
-from .prepare import Prepared, census, documents, prepare, small
+from .prepare import Prepared, documents, prepare, small
 from .select import select
 from .state import State
 from .tables import effect
@@ -52,14 +53,24 @@ class Curation:
         The content of curation.json.
     rows : Table or None
         The curated rows, where they were not written to files.
-    ledger : Table
-        Every edit, copy, drop and weight; empty after a dry run.
+    where : Path or None
+        The ledger's file, where it was written.
     """
 
     plan: Plan
     report: dict[str, Any]
     rows: pa.Table | None = field(repr=False)
-    ledger: pa.Table = field(repr=False)
+    where: Path | None = None
+    _ledger: pa.Table | None = field(default=None, repr=False)
+
+    @property
+    def ledger(self) -> pa.Table:
+        """Every edit, copy, drop and weight, read from its file if it has one; empty after a dry run."""
+        if self.where is not None:
+            import pyarrow.parquet as pq
+
+            return pq.read_table(self.where)
+        return SCHEMA.empty_table() if self._ledger is None else self._ledger
 
     def to_dict(self) -> dict[str, Any]:
         """The report."""
@@ -161,32 +172,35 @@ def run(
     dataset = prepared.dataset
     resolved = resolve(plan, prepared.axes, prepared.scanner.matchers)
     if out is not None:
-        check_columns(dataset, weights=resolved.weights, copies=resolved.copies)
+        check_columns(dataset, weights=resolved.weights)
     words = placebo and bool(resolved.edits or resolved.augments)
     vocabulary = prepared.remembered("documents", lambda: documents(prepared)) if words else None
     changer = Changer(resolved, seed, placebo, vocabulary, memory={} if prepared.hold else None)
     state: State | None = None
     if resolved.moves_rows:
         hashes = any(step.do == "topup" for step in plan.step)
-        counted_once = prepared.remembered(("census", hashes), lambda: census(prepared, hashes=hashes))
+        rows, copies = first_pass(prepared, changer, hashes=hashes)
         known = positive if positive is not None else dataset.columns.positive
-        state = select(prepared, changer, counted_once, positive=known)
+        state = select(prepared, changer, rows, copies, positive=known)
     overwrites = WEIGHT if resolved.weights and dataset.columns.weight == WEIGHT and out is not None else None
     emitter = Emitter(prepared, changer, state, overwrites=overwrites)
 
     def report(written: Written | None, stage: Path | None) -> dict[str, Any]:
         content = _report(emitter, state, plan, seed=seed, placebo=placebo, dry_run=dry_run, written=written)
         if stage is not None and written is not None and audited:
-            content["findings"] = _findings(dataset, written, stage, specs, weights=resolved.weights)
+            try:
+                content["findings"] = _findings(dataset, written, stage, specs, weights=resolved.weights)
+            except InputError as error:  # what cannot be audited can still be curated
+                content["notes"].append(f"not audited before and after: {error}")
         return content
 
     if dry_run:
         for _ in emitter.parts():
             pass
-        return Curation(plan, report(None, None), None, SCHEMA.empty_table())
+        return Curation(plan, report(None, None), None)
     if out is None:
-        rows, ledger = _in_memory(emitter)
-        return Curation(plan, report(None, None), rows, ledger)
+        table, ledger = _in_memory(emitter)
+        return Curation(plan, report(None, None), table, _ledger=ledger)
     about = {
         "evenset": _version(),
         "plan": plan.model_dump(by_alias=True, mode="json"),
@@ -194,8 +208,8 @@ def run(
         "placebo": placebo,
         "lexicons": _lexicons(prepared),
     }
-    _, content, ledger = write_all(Path(out), emitter, about=lambda: about, report=report)
-    return Curation(plan, content, None, ledger)
+    content = write_all(Path(out), emitter, about=lambda: about, report=report)
+    return Curation(plan, content, None, where=Path(out) / "ledger.parquet")
 
 
 def _prepared(data: Any, specs: Sequence[str], *, in_memory: bool) -> Prepared:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..data.tokens import Tokens
 
@@ -158,29 +159,32 @@ def splice(data: npt.NDArray[np.uint8], offsets: Ints, edits: Edits) -> Any:
     >>> splice(tokens.data, tokens.offsets, edits).to_pylist()
     ['_ ran.', 'So did _.']
     """
-    new = [text.encode() for text in edits.texts]
-    sizes = np.array([len(text) for text in new], np.int64)
-    pieces: list[Any] = []
-    raw = memoryview(np.ascontiguousarray(data))  # type: ignore[arg-type] # numpy's arrays are buffers
-    at = 0
-    for start, end, after in zip(edits.start.tolist(), edits.end.tolist(), edits.after.tolist(), strict=True):
-        pieces.append(raw[at:start])
-        pieces.append(new[after])
-        at = end
-    pieces.append(raw[at:])
+    # The bytes between and under the edits are one Arrow array over the same buffer: kept, edited, kept, edited, ...
+    bounds = np.empty(2 * edits.n + 2, np.int64)
+    bounds[0], bounds[-1] = 0, len(data)
+    bounds[1:-1:2], bounds[2:-1:2] = edits.start, edits.end
+    pieces = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), 2 * edits.n + 1, [None, pa.py_buffer(bounds), pa.py_buffer(np.ascontiguousarray(data))]
+    )
+    texts = pa.array(edits.texts, pa.large_string()).cast(pa.large_binary())
+    which = np.zeros(2 * edits.n + 1, np.int64)
+    which[1::2] = edits.after
+    kept = np.ones(2 * edits.n + 1, np.bool_)
+    kept[1::2] = False
+    _, _, spliced = pc.coalesce(texts.take(pa.array(which, mask=kept)), pieces).buffers()
     grown = np.zeros(edits.n + 1, np.int64)
     if edits.n:
+        sizes = np.diff(raw_bytes(texts)[1])
         np.cumsum(sizes[edits.after] - (edits.end - edits.start), out=grown[1:])
     # All edits of the rows before a boundary have moved it; edits never cross one.
     before = np.searchsorted(edits.row, np.arange(len(offsets)), side="left")
-    return pa.LargeStringArray.from_buffers(
-        len(offsets) - 1, pa.py_buffer(offsets + grown[before]), pa.py_buffer(b"".join(pieces))
-    )
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets + grown[before]), spliced)
 
 
 def splice_rows(tokens: Tokens, edits: Edits, rows: Ints) -> Any:
     """The texts of some rows (ascending) with their edits made; the others are not looked at."""
-    data, offsets = raw_bytes(gather(tokens.data, tokens.offsets[rows], tokens.offsets[rows + 1]))
+    whole = pa.LargeStringArray.from_buffers(tokens.n_rows, pa.py_buffer(tokens.offsets), pa.py_buffer(tokens.data))
+    data, offsets = raw_bytes(whole.take(pa.array(rows)))
     place = np.searchsorted(rows, edits.row)
     shift = offsets[place] - tokens.offsets[edits.row]
     moved = replace(edits, row=place, start=edits.start + shift, end=edits.end + shift)

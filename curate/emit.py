@@ -13,7 +13,7 @@ import pyarrow as pa
 from ..data.dataset import Batch
 from . import resample, reweight, swap, topup
 from .changes import Changer, Changes, Copies
-from .edits import Edits, Ints, gather
+from .edits import Edits, Ints, distinct, gather
 from .ledger import SCHEMA, entries, in_order, names_of
 from .plan import EditStep
 from .prepare import Chunk, Prepared
@@ -155,7 +155,7 @@ class Emitter:
         written = np.zeros(chunk.n, np.bool_)
         written[row[first & (units.variant == 0)]] = True
         own = changes.edits.of_rows(written)
-        self.counts.rows_edited += len(set(own.row.tolist()))
+        self.counts.rows_edited += len(distinct(own.row))
         self._note(changes, own)
         parts = [self._edits(chunk, own, chunk.keys, None)]
         parts.extend(self._copied_edits(chunk, copies, units, row) for copies in changes.copies)
@@ -173,7 +173,7 @@ class Emitter:
                 edits = found.own
             count = self.counts.steps.setdefault(index, Counter())
             count["edits"] += edits.n
-            count["rows"] += len(set(edits.row.tolist()))
+            count["rows"] += len(distinct(edits.row))
             count["unsure"] += changes.unsure.get(index, 0)
             if index in changes.short:
                 count["short"] += changes.short[index]
@@ -211,17 +211,24 @@ class Emitter:
         """The group whose words each edit changed; or that it is a placebo's."""
         if self.changer.placebo:
             return "placebo"
-        names = np.empty(edits.n, object)
-        for index in set(edits.step.tolist()):
+        names = np.empty(edits.n, np.int64)
+        known: list[str] = []
+        shift = 0
+        for index in distinct(edits.step).tolist():
             step: EditStep = self.steps[index]
             mine = np.flatnonzero(edits.step == index)
             matches = chunk.scanned.matches[step.lexicon.name]
             place = np.searchsorted(matches.token, edits.token[mine], side="right") - 1
             group = step.how.matcher.group_of[matches.form[place]]
-            labels = np.array([item.name for item in step.lexicon.groups], object)
-            names[mine] = labels[group]
-            self.counts.groups.setdefault(index, Counter()).update(labels[group].tolist())
-        return pa.array(names, pa.string())
+            labels = [item.name for item in step.lexicon.groups]
+            names[mine] = shift + group
+            shift += len(labels)
+            known += labels
+            found = np.bincount(group, minlength=len(labels)).tolist()
+            self.counts.groups.setdefault(index, Counter()).update(
+                {label: count for label, count in zip(labels, found, strict=True) if count}
+            )
+        return pa.array(known, pa.string()).take(pa.array(names))
 
     def _copied_edits(self, chunk: Chunk, copies: Copies, units: Units, row: Ints) -> pa.Table:
         variant = copies.step.index + 1

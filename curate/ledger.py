@@ -113,7 +113,9 @@ class LedgerWriter:
         import pyarrow.parquet as pq
 
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        self._writer = pq.ParquetWriter(str(path), SCHEMA, compression="zstd")
+        # Keys hardly come twice, so a dictionary of them would only cost time.
+        few = ["op", "rule", "reason", "before", "after"]
+        self._writer = pq.ParquetWriter(str(path), SCHEMA, compression="zstd", use_dictionary=few)
 
     def write(self, table: pa.Table) -> None:
         """Add entries."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -178,14 +178,27 @@ class Census:
     hashes: Keys | None
 
 
-def census(prepared: Prepared, *, hashes: bool) -> Census:
-    """The first pass: count cells and spill a cell code and a row key for each row."""
+def census(prepared: Prepared, *, hashes: bool, visit: Callable[[Chunk, Cells, Codes], None] | None = None) -> Census:
+    """The first pass: count cells and spill a cell code and a row key for each row.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The rows.
+    hashes : bool
+        Keep the hashes of the texts too.
+    visit : callable, optional
+        Called with each chunk, the cells so far and the cell of each of its rows.
+    """
     cells = Cells(tuple(axis.name for axis in prepared.distinct))
     parts: list[tuple[Codes, Keys]] = []
     weights: list[Any] = []
     texts: list[Keys] = []
     for chunk in prepared.chunks():
-        parts.append((cells_of(cells, chunk.scanned), chunk.keys))
+        codes = cells_of(cells, chunk.scanned)
+        parts.append((codes, chunk.keys))
+        if visit is not None:
+            visit(chunk, cells, codes)
         weights.append(chunk.scanned.batch.weight)
         if hashes:
             texts.append(hash64(chunk.scanned.batch.text, salt="evenset.text"))

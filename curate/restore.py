@@ -87,6 +87,8 @@ def restore(
             name = output_name(like)
             with open_writer(stage / name, like=like, extra=_weight_type(like, book)) as writer:
                 for part in undone.parts():
+                    if part.wrong:
+                        raise InputError(f'the ledger "{book.path.name}" was changed by hand: its words are not there')
                     writer.write(part.batch, text=part.text, extra=part.extra)
             _mend_folder(stage / name, like, book)
         else:

@@ -9,17 +9,19 @@ import numpy as np
 from ..data.config import ResampleStep, ReweightStep, SwapStep, TopupStep
 from ..data.errors import InputError
 from . import resample, reweight
-from .adding import all_copies, top_up
+from .adding import top_up
 from .changes import Changer
 from .edits import Ints
 from .placebo import shuffled
 from .prepare import Census, Prepared
 from .state import Report, State
 from .tables import Table, holds, tabulate
-from .units import Floats, Pattern, draw
+from .units import Floats, Pattern, Units, draw
 
 
-def select(prepared: Prepared, changer: Changer, counted: Census, *, positive: str | None) -> State:
+def select(
+    prepared: Prepared, changer: Changer, counted: Census, copies: dict[int, Units], *, positive: str | None
+) -> State:
     """Run the steps of a plan that copy, add, drop or weight rows.
 
     Parameters
@@ -30,6 +32,8 @@ def select(prepared: Prepared, changer: Changer, counted: Census, *, positive: s
         With the resolved plan, the seed, and whether placebos run in the steps' place.
     counted : Census
         All rows of the data.
+    copies : dict of int to Units
+        By index of an augmenting step, the copies that it makes.
     positive : str or None
         The positive label.
 
@@ -46,11 +50,14 @@ def select(prepared: Prepared, changer: Changer, counted: Census, *, positive: s
     state = State.start(prepared, changer, counted, positive)
     if changer.placebo:
         # A placebo does as much as the step itself would: so that is worked out first.
-        state.aimed = select(prepared, replace(changer, placebo=False), counted, positive=positive)
-    copies = all_copies(state)
+        state.aimed = select(prepared, replace(changer, placebo=False), counted, copies, positive=positive)
     for index, step in enumerate(changer.resolved.plan.step):
         if isinstance(step, SwapStep) and step.mode == "augment":
-            state.join(copies[index])
+            made = copies[index]
+            if changer.placebo:
+                # A placebo changes no word of the lexicon, so its copies stay in the cells of their rows.
+                made = replace(made, cell=counted.units.cell[made.position])
+            state.join(made)
             state.reports[index] = {"copies": copies[index].n}
         elif isinstance(step, TopupStep):
             top_up(state, index, step)

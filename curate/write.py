@@ -47,7 +47,7 @@ class Written:
     files: list[str]
 
 
-def check_columns(dataset: Dataset, *, weights: bool, copies: bool) -> None:
+def check_columns(dataset: Dataset, *, weights: bool) -> None:
     """Refuse data in which a column that curation writes means something else.
 
     Raises
@@ -64,14 +64,13 @@ def check_columns(dataset: Dataset, *, weights: bool, copies: bool) -> None:
             f'the data have a column "{PARENT}", so they are curated already; curate the original with one plan that '
             "does both, or drop that column"
         )
-    if copies and dataset.columns.id == WEIGHT:
-        raise InputError(f'the id column cannot be called "{WEIGHT}", where curation writes its weights; rename it')
 
 
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
     """Give a folder inside `out` whose entries replace those of the same names when the block ends well."""
     stage = out / _STAGE
+    new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(stage, ignore_errors=True)
@@ -90,6 +89,8 @@ def staged(out: Path) -> Iterator[Path]:
             raise unwritable(out, error) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        if new and not any(out.iterdir()):
+            out.rmdir()
 
 
 def write_all(
@@ -98,7 +99,7 @@ def write_all(
     *,
     about: Callable[[], dict[str, Any]],
     report: Callable[[Written, Path], dict[str, Any]],
-) -> tuple[Written, dict[str, Any], pa.Table]:
+) -> dict[str, Any]:
     """Write rows, ledger and report into a folder.
 
     Parameters
@@ -114,10 +115,9 @@ def write_all(
 
     Returns
     -------
-    Written, the report, and the ledger (read from its file)
+    dict
+        The report.
     """
-    import pyarrow.parquet as pq
-
     dataset = emitter.prepared.dataset
     resolved = emitter.changer.resolved
     extra: dict[str, pa.DataType] = {}
@@ -165,7 +165,7 @@ def write_all(
             ledger.close(metadata)
         content = report(written, stage)
         write_json(stage / "curation.json", content)
-    return written, content, pq.read_table(out / "ledger.parquet")
+    return content
 
 
 def counted(emitter: Emitter) -> dict[str, int]:

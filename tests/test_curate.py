@@ -231,6 +231,9 @@ def test_nothing_is_half_written(failure: type[BaseException], tmp_path: Path, m
     with pytest.raises(failure):
         run(opened(table()), PLANS["all"], out=out, audited=False)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    with pytest.raises(failure):
+        run(opened(table()), PLANS["all"], out=tmp_path / "new", audited=False)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_goal_out_of_reach_writes_nothing(tmp_path: Path) -> None:

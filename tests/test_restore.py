@@ -222,6 +222,33 @@ def test_compressed_lines_come_back(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("form", ["data.arrow", "stream.arrow", "data.tsv", "data.csv.gz"])
+@pytest.mark.parametrize("name", ["mask", "all"])
+def test_other_forms_come_back_too(form: str, name: str, tmp_path: Path) -> None:
+    columns = list(zip(*ROWS, strict=True))
+    table = pa.table({"text": [*columns[0][:-1], None], "label": columns[1], "number": columns[3]})
+    path = tmp_path / form
+    if form.endswith("arrow"):
+        make = pa.ipc.new_file if form == "data.arrow" else pa.ipc.new_stream
+        with pa.OSFile(str(path), "wb") as file, make(file, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        table.to_pandas().to_csv(path, index=False, sep="\t" if form == "data.tsv" else ",")
+    run(evenset.data.open(path, text="text", label="label"), PLANS[name], out=tmp_path / "out", audited=False)
+    curated_rows = tmp_path / "out" / ("data" + form[form.index(".") :])
+    back = restore(curated_rows, tmp_path / "out" / "ledger.parquet", original=path, out=tmp_path / "back")
+    if form.endswith("gz"):
+        assert gzip.decompress(back.read_bytes()) == gzip.decompress(path.read_bytes())
+    elif form.endswith("tsv"):
+        assert back.read_bytes() == path.read_bytes()
+    else:
+        tables = []
+        for file in (back, path):
+            opened = pa.ipc.open_file if form == "data.arrow" else pa.ipc.open_stream
+            tables.append(opened(pa.BufferReader(file.read_bytes())).read_all())
+        assert tables[0].equals(tables[1])
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_weights_that_were_written_over_come_back(form: str, tmp_path: Path) -> None:
     path = tmp_path / f"in.{form}"

@@ -1,11 +1,14 @@
 """Top-up: each term and length bucket reaches the rate of all rows, from rows of the pool that are new."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import evenset.data
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
 from evenset.curate import Curation, prepare, run
 from evenset.curate.topup import fill, needed
@@ -159,6 +162,36 @@ def test_what_cannot_be_done_is_said(
     opened = evenset.data.open(rows, text="text", label="label")
     with pytest.raises(InputError, match=message):
         run(opened, plan(**{"pool": pool(tmp_path, ["the gay choir"]), **step}), positive=positive)
+
+
+@pytest.mark.parametrize("kind", ["bool", "threshold", "json numbers", "json strings"])
+def test_added_rows_have_their_label_in_the_form_of_the_file(kind: str, tmp_path: Path) -> None:
+    texts = data()["text"].to_pylist()
+    positive = data()["label"].to_pylist()
+    options: dict[str, Any] = {"positive": "1"}
+    path = tmp_path / "in.jsonl"
+    if kind == "bool":
+        path = tmp_path / "in.parquet"
+        pq.write_table(pa.table({"text": texts, "label": [label == "1" for label in positive]}), path)
+        options = {"positive": "true"}
+    elif kind == "threshold":
+        path = tmp_path / "in.parquet"
+        pq.write_table(pa.table({"text": texts, "label": [0.7 if label == "1" else 0.2 for label in positive]}), path)
+        options = {"label_threshold": 0.5, "positive": "1"}
+    else:
+        value = int if kind == "json numbers" else str
+        rows = [{"text": text, "label": value(label)} for text, label in zip(texts, positive, strict=True)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    opened = evenset.data.open(path, text="text", label="label", **options)
+    step = plan(pool=pool(tmp_path, [f"the gay choir {number}" for number in range(60)]))
+    curation = run(opened, step, out=tmp_path / "out")
+    assert curation.report["steps"][0]["added"] == 22
+    again = evenset.data.open(tmp_path / "out" / f"data{path.suffix}", text="text", label="label", **options)
+    labels = [label for batch in again.batches() for label in batch.label.to_pylist()]
+    assert labels[40:] == [curation.report["steps"][0]["label"]] * 22
+    if kind.startswith("json"):
+        last = json.loads((tmp_path / "out" / "data.jsonl").read_text().splitlines()[-1])
+        assert type(last["label"]) is value
 
 
 def test_with_three_labels_the_new_one_must_be_said(tmp_path: Path) -> None:
