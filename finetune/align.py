@@ -48,15 +48,18 @@ def aligned(table: pa.Table) -> ScoreSet:
     upstream, upstreams = _codes(table.column("upstream"))
     seed, seeds = _codes(table.column("seed"))
     runs, run = _runs(table, (arm, upstream, seed), (arms.to_pylist(), upstreams.to_pylist(), seeds.to_pylist()))
-    split, splits = _codes(table.column("split"))
-    ids, id_values = _codes(table.column("id"))
+    # Where every run repeats the same rows, the rows of one run stand for all: `starts` is where each run begins.
+    starts = _starts(table, run, len(runs))
+    part = table if starts is None else table.slice(0, table.num_rows // len(runs))
+    split, splits = _codes(part.column("split"))
+    ids, id_values = _codes(part.column("id"))
     n = table.num_rows
-    both = pa.chunked_array([*table.column("label").chunks, *table.column("predicted").chunks])
+    both = pa.chunked_array([*part.column("label").chunks, *table.column("predicted").chunks])
     label_codes, label_values = _codes(both)
     labels = tuple(label_values.to_pylist())
-    label, predicted = label_codes[:n], label_codes[n:]
-    pattern, patterns = _list_codes(table.column("groups"), as_set=True)
-    way, ways = _list_codes(table.column("cluster"), as_set=False)
+    label, predicted = label_codes[: part.num_rows], label_codes[part.num_rows :]
+    pattern, patterns = _list_codes(part.column("groups"), as_set=True)
+    way, ways = _list_codes(part.column("cluster"), as_set=False)
     score = table.column("score").fill_null(np.nan).to_numpy()
     has_score = table.column("score").null_count < n
     has_predicted = table.column("predicted").null_count < n
@@ -68,10 +71,14 @@ def aligned(table: pa.Table) -> ScoreSet:
         if name not in SPLITS:
             raise InputError(f'scores: split "{name}" is unknown; use {", ".join(SPLITS)}.{suggest(name, SPLITS)}')
         rows = np.flatnonzero(split == code)
-        grid = _grid(rows, run[rows], ids[rows], runs, id_values, name)
-        for what, codes in (("label", label), ("groups", pattern), ("cluster", way)):
-            _same(codes[grid], grid, ids, id_values, what, name)
-        first = grid[0]
+        if starts is None:
+            grid = _grid(rows, run[rows], ids[rows], runs, id_values, name)
+            for what, codes in (("label", label), ("groups", pattern), ("cluster", way)):
+                _same(codes[grid], grid, ids, id_values, what, name)
+            first = grid[0]
+        else:
+            first = _grid(rows, np.zeros(len(rows), np.int64), ids[rows], runs[:1], id_values, name)[0]
+            grid = first + starts[:, None]
         items[name] = Items(
             ids=id_values.take(pa.array(ids[first])),
             label=label[first],
@@ -87,6 +94,23 @@ def aligned(table: pa.Table) -> ScoreSet:
             predictions[name] = predicted[grid]
             _complete(predictions[name] < 0, '"predicted" is empty, though other rows have it', runs, items[name], name)
     return ScoreSet(runs=runs, items=items, score=scores, predicted=predictions, labels=labels)
+
+
+def _starts(table: pa.Table, run: Ints, n_runs: int) -> Ints | None:
+    """First table row of each run, if each is one block and all blocks name the same rows in the same order."""
+    size, rest = divmod(table.num_rows, n_runs)
+    if rest:
+        return None
+    starts = np.arange(n_runs) * size
+    blocks = run[starts]
+    if (run.reshape(n_runs, size) != blocks[:, None]).any() or len(np.unique(blocks)) < n_runs:
+        return None
+    for name in ("split", "id", "label", "groups", "cluster"):
+        column = table.column(name)
+        head = column.slice(0, size)
+        if not all(column.slice(start, size).equals(head) for start in starts.tolist()):
+            return None
+    return np.asarray(starts[np.argsort(blocks)], dtype=np.int64)
 
 
 def _runs(

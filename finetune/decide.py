@@ -190,14 +190,6 @@ def decide(evidence: Evidence, margins: Margins, *, survives: tuple[bool, bool] 
     if any(math.isnan(found.low) for found in (e.base, e.curated, reduction)):
         return _unclear(e, margins, ["the variance cannot be estimated: too few clusters of test rows"])
     few = _too_few(e, margins)
-    if e.chance > 1 - LEVEL and not few:
-        return Decision(
-            "no-gap",
-            (
-                f"the imbalance of the raw data is within chance (p = {e.chance:.2f}): no bias of the data is shown "
-                f"that a gap could follow; the slope {span(e.base)} is one on numbers near 0",
-            ),
-        )
     if e.base.low <= 0 <= e.base.high:
         if few:
             return _unclear(e, margins, ["the base gap's interval holds 0", *few])
@@ -241,6 +233,12 @@ def _too_few(e: Evidence, margins: Margins) -> list[str]:
 def _blocks(e: Evidence, survives: bool) -> list[str]:  # noqa: FBT001
     """What stands between a gap that shrank and a pass."""
     found = []
+    if e.chance > 1 - LEVEL:
+        # Not a "no-gap": that the data look balanced by a test of few rows is no proof that the model's gap is none.
+        found.append(
+            f"the imbalance of the raw data is within chance (p = {e.chance:.2f}): what shrank may be the accident of "
+            "this sample, not a bias of its source; more raw rows would tell"
+        )
     if e.over_placebo is None:
         found.append("no placebo arm: any change of the data might have done it")
     elif not e.over_placebo.low > 0:
@@ -293,12 +291,15 @@ def _unclear(e: Evidence, margins: Margins, reasons: list[str]) -> Decision:
         stuck = stuck or rows is None
         clusters = max(clusters, rows or 0)
     advice = []
+    # More of one thing settles all of it only where no other question is left open.
+    what = "part of it" if clusters or stuck else "it"
     if seeds > e.reduction.seeds:
-        advice.append(f"about {seeds} seeds would settle it" if open_questions else f"{seeds} seeds are needed")
+        advice.append(f"about {seeds} seeds would settle {what}" if open_questions else f"{seeds} seeds are needed")
     if clusters:
-        advice.append(f"more seeds alone would not settle it; about {clusters} independent test rows would")
+        what = "another part" if advice else "part of it" if stuck else "it"
+        advice.append(f"about {clusters} independent test rows, not seeds alone, would settle {what}")
     if stuck:
-        advice.append(f"no number of seeds up to {MAX_SEEDS} nor of test rows alone would settle it")
+        advice.append(f"neither {MAX_SEEDS} seeds nor test rows alone would settle {'the rest' if advice else 'it'}")
     return Decision(
         "unclear",
         (*reasons, *advice),

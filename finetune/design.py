@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.errors import InputError
-from .inference import Clusters, Interval, t_interval
+from .inference import Clusters, Interval, dense, t_interval
 from .resampling import multi_bootstrap
 from .scores import Floats, Ints, Items, ScoreSet
 from .yardstick import MIN_CELL, Yardstick
@@ -46,9 +46,14 @@ class Contrast:
 
     def values(self, hits: Floats) -> Floats:
         """The sum for each run (row) of a runs × rows matrix."""
-        here = hits[:, self.rows]
-        means = np.array([here[:, cell].mean(axis=1) for cell in self.cells])
-        return np.asarray(self.coefficients @ means, dtype=np.float64)
+        # Sums of whole numbers have no rounding, so equal runs give equal values in whatever order they are added.
+        inside = np.zeros((len(self.cells), hits.shape[1]))
+        for at, cell in enumerate(self.cells):
+            inside[at, self.rows[cell]] = 1.0
+        sizes = np.array([len(cell) for cell in self.cells], dtype=np.float64)
+        sums = hits @ inside.T
+        means = np.array([sums[:, at] / size for at, size in enumerate(sizes)])
+        return np.asarray([sum(self.coefficients * run) for run in means.T], dtype=np.float64)
 
     def influence(self, hits: Floats) -> Floats:
         """Each row's influence on the sum, from mean hits of each row; a row in two cells counts in both."""
@@ -125,7 +130,7 @@ class Design:
 def contrast_of(cells: Sequence[Cell], coefficients: Floats, codes: Ints) -> Contrast:
     """A contrast of cells, with clusters of the rows that it touches."""
     # Clusters are those of the rows that count: rows that name no term must not lend degrees of freedom.
-    rows, inverse = np.unique(np.concatenate([cell.rows for cell in cells]), return_inverse=True)
+    rows, inverse = dense(np.concatenate([cell.rows for cell in cells]))
     parts = tuple(np.split(inverse, np.cumsum([cell.n for cell in cells])[:-1]))
     return Contrast(rows, parts, coefficients, codes[:, rows], Clusters.of(codes[:, rows]))
 

@@ -135,6 +135,7 @@ def measure(scores: ScoreSet, plan: Design, *, guard: str = "auto") -> Measured:
         "dev": (),
     }.get(source, (f"no dev rows: the threshold was set on the {source} rows themselves",))
     test = scores.items.get("test")
+    places = _places(scores, plan)
     runs, hits, influences = [], [], []
     for at in range(len(scores.runs)):
         threshold = math.nan
@@ -143,7 +144,7 @@ def measure(scores: ScoreSet, plan: Design, *, guard: str = "auto") -> Measured:
             threshold = metrics.threshold_for_rate(scores.score[source][at], count)
         hit = _hits(scores, plan, at, threshold)
         utility, influence, one_class = _utility(scores, test, at, threshold, plan.positive, guard)
-        free, bpsn, bnsp = _threshold_free(scores, plan, at)
+        free, bpsn, bnsp = _threshold_free(scores, plan, at, places)
         rates = np.array([hit[cell.rows].mean() for cell in plan.cells])
         collapsed = f"AUC {utility['auc']:.2f}" if utility.get("auc", 1.0) < COLLAPSED_AUC else ""
         runs.append(
@@ -221,14 +222,29 @@ def _utility(
     return found, auc_influence if guard == "auc" else f1_influence, len(np.unique(predicted)) == 1
 
 
-def _threshold_free(scores: ScoreSet, plan: Design, at: int) -> tuple[float, dict[str, float], dict[str, float]]:
+def _terms(plan: Design) -> list[str]:
+    return [cell.group for cell in plan.cells if cell.group not in (ALL, NEUTRAL)]
+
+
+def _places(scores: ScoreSet, plan: Design) -> list[tuple[Ints, Ints]]:
+    """Where each term's rows are among the positives and the negatives: the same for every run."""
+    if plan.positive is None or plan.stick.kind != "fpr":
+        return []
+    items = scores.items[plan.split]
+    truth = items.is_label(plan.positive)
+    return [metrics.split_members(truth, items.member(name)) for name in _terms(plan)]
+
+
+def _threshold_free(
+    scores: ScoreSet, plan: Design, at: int, places: list[tuple[Ints, Ints]]
+) -> tuple[float, dict[str, float], dict[str, float]]:
     if plan.positive is None or plan.split not in scores.score:
         return math.nan, {}, {}
     items, score = scores.items[plan.split], scores.score[plan.split][at]
     truth = items.is_label(plan.positive)
     if plan.stick.kind == "fpr":
-        names = [cell.group for cell in plan.cells if cell.group not in (ALL, NEUTRAL)]
-        bpsn, bnsp = metrics.background_aucs(score, truth, [items.member(name) for name in names])
+        names = _terms(plan)
+        bpsn, bnsp = metrics.background_aucs(score, truth, places)
         # A low BPSN AUC is what a high false-positive rate is at every threshold at once: hence the sign.
         slope = -float(plan.stick.coefficients @ bpsn[: len(plan.stick.used)])
         return slope, dict(zip(names, bpsn.tolist(), strict=True)), dict(zip(names, bnsp.tolist(), strict=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import NormalDist
 
 import numpy as np
 
@@ -16,6 +17,23 @@ from .scores import Floats, Ints
 
 LEVEL = 0.95
 MAX_SEEDS = 1000  # beyond it "more seeds" is no advice
+
+
+def dense(codes: Ints) -> tuple[Ints, Ints]:
+    """Distinct codes in order, and the place of each code among them: `numpy.unique`, without sorting small numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [part.tolist() for part in dense(np.array([7, 3, 7]))]
+    [[3, 7], [1, 0, 1]]
+    """
+    if not len(codes) or codes.min() < 0 or codes.max() > 4 * len(codes) + 1024:
+        distinct, place = np.unique(codes, return_inverse=True)
+        return distinct, place
+    there = np.zeros(int(codes.max()) + 1, dtype=bool)
+    there[codes] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[codes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +59,9 @@ class Clusters:
             for chosen in combinations(range(len(codes)), size):
                 joint = codes[chosen[0]]
                 for way in chosen[1:]:
-                    joint = joint * (codes[way].max(initial=0) + 1) + codes[way]
-                    joint = np.unique(joint, return_inverse=True)[1]
-                dense = np.unique(joint, return_inverse=True)[1]
-                parts.append(((-1) ** (size + 1), dense, int(dense.max(initial=-1)) + 1))
+                    joint = dense(joint * (codes[way].max(initial=0) + 1) + codes[way])[1]
+                distinct, code = dense(joint)
+                parts.append(((-1) ** (size + 1), code, len(distinct)))
         return Clusters(tuple(parts), len(codes))
 
     @property
@@ -101,11 +118,11 @@ class Interval:
 
     def p_below(self, bound: float) -> float:
         """One-sided p of "the truth is at most `bound`"."""
-        from scipy import stats
+        from scipy.special import stdtr
 
         if not self.se > 0:
             return math.nan if math.isnan(self.se) else float(self.estimate <= bound)
-        return float(stats.t.sf((self.estimate - bound) / self.se, self.df))
+        return float(stdtr(self.df, (bound - self.estimate) / self.se))
 
 
 def t_interval(per_seed: Floats, influence: Floats, clusters: Clusters, *, level: float = LEVEL) -> Interval:
@@ -139,7 +156,7 @@ def t_interval(per_seed: Floats, influence: Floats, clusters: Clusters, *, level
     >>> round(found.low, 2), round(found.high, 2), round(found.df, 1)
     (-0.08, 0.58, 4.9)
     """
-    from scipy import stats
+    from scipy.special import stdtrit  # not scipy.stats, which takes a second to import
 
     s, c = len(per_seed), clusters.n
     mean = float(per_seed.mean())
@@ -150,7 +167,7 @@ def t_interval(per_seed: Floats, influence: Floats, clusters: Clusters, *, level
         return Interval(mean, mean, mean, 0.0, math.inf, v_seed, v_ex, s, c)
     bottom = v_ex**2 / max(c - 1, 1) + (v_seed**2 / (s - 1) if s > 1 else 0.0)
     df = v**2 / bottom if bottom > 0 else math.nan
-    half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(v)
+    half = float(stdtrit(df, (1 + level) / 2)) * math.sqrt(v)
     return Interval(mean, mean - half, mean + half, math.sqrt(v), df, v_seed, v_ex, s, c)
 
 
@@ -174,13 +191,13 @@ def fieller(
     -----
     Fieller 1954. The covariance of the two gaps comes from the variances of both and of their difference.
     """
-    from scipy import stats
+    from scipy.special import stdtrit
 
     nothing = (math.nan, math.nan, math.nan)
     vb, vc, vd = base.se**2, curated.se**2, difference.se**2
     if base.low <= 0 <= base.high or any(map(math.isnan, (vb, vc, vd))):
         return nothing
-    t2 = float(stats.t.ppf((1 + level) / 2, min(base.df, difference.df))) ** 2
+    t2 = float(stdtrit(min(base.df, difference.df), (1 + level) / 2)) ** 2
     vbc = (vb + vc - vd) / 2
     a = base.estimate**2 - t2 * vb
     b = base.estimate * curated.estimate - t2 * vbc
@@ -200,7 +217,7 @@ def seeds_needed(found: Interval, distance: float, *, level: float = LEVEL) -> i
     int or None
         None where no number up to `MAX_SEEDS` would do: then the test rows are what is missing.
     """
-    from scipy import stats
+    from scipy.special import stdtrit
 
     if found.seeds < 2 or not distance > 0 or math.isnan(found.v_ex):
         return None
@@ -210,17 +227,15 @@ def seeds_needed(found: Interval, distance: float, *, level: float = LEVEL) -> i
     if v[0] == 0:
         return int(s[0])
     df = v**2 / (v_seed**2 / (s - 1) + found.v_ex**2 / max(found.clusters - 1, 1))
-    enough = stats.t.ppf((1 + level) / 2, df) * np.sqrt(v) < distance
+    enough = stdtrit(df, (1 + level) / 2) * np.sqrt(v) < distance
     return int(s[np.argmax(enough)]) if enough.any() else None
 
 
 def clusters_needed(found: Interval, distance: float, *, level: float = LEVEL) -> int | None:
     """Test clusters with which the half width would fall below `distance`, seeds unchanged; None where none would."""
-    from scipy import stats
-
     if found.seeds < 2 or math.isnan(found.v_ex) or found.v_ex == 0 or not distance > 0:
         return None
-    left = (distance / float(stats.norm.ppf((1 + level) / 2))) ** 2 - found.v_seed
+    left = (distance / NormalDist().inv_cdf((1 + level) / 2)) ** 2 - found.v_seed
     return math.ceil(found.clusters * found.v_ex / left) if left > 0 else None
 
 

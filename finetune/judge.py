@@ -124,7 +124,7 @@ def _case(
     # A gap below 0 shrinks upwards. Only a gap that is clearly below 0 turns the sign, or noise would choose it.
     sign = -1.0 if base_gap.high < 0 else 1.0
     placebo, over = _over_placebo(measured, arms, placebo_of, arm, upstream, sign)
-    worst = _worst(measured, screened, sign)
+    worst = _worst(measured, [at for at in screened if measured.runs[at].run.upstream == upstream], sign)
     saturated = tuple(
         name
         for name, runs in ((base_arm, before), (arm, after))

@@ -6,6 +6,8 @@ it is the variance of the estimate when clusters, not rows, are the independent 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .scores import Bools, Floats, Ints
@@ -128,29 +130,49 @@ def independence_weights(label: Ints, pattern: Ints) -> Floats:
     )
 
 
-def background_aucs(score: Floats, positive: Bools, members: list[Bools]) -> tuple[Floats, Floats]:
+def background_aucs(
+    score: Floats, positive: Bools, members: Sequence[Bools] | Sequence[tuple[Ints, Ints]]
+) -> tuple[Floats, Floats]:
     """BPSN and BNSP AUC of each group.
 
     BPSN: the group's negatives against the positives outside it (low: the group's harmless rows look harmful).
     BNSP: the group's positives against the negatives outside it.
 
+    Parameters
+    ----------
+    score : numpy.ndarray
+    positive : numpy.ndarray of bool
+    members : sequence
+        Of each group which rows belong to it, or what `split_members` makes of that: the same for every run, so with
+        many runs it is worked out once.
+
     Notes
     -----
     Borkan et al. 2019. Pairs within a group are counted apart and subtracted, so the whole is sorted once.
     """
-    up, down = score[positive], score[~positive]
-    below, above = placements(up, down)
-    bpsn, bnsp = np.full(len(members), np.nan), np.full(len(members), np.nan)
-    for at, member in enumerate(members):
-        mine_up, mine_down = member[positive], member[~positive]
-        n_up, n_down = int(mine_up.sum()), int(mine_down.sum())
-        rest_up, rest_down = len(up) - n_up, len(down) - n_down
-        within = placements(up[mine_up], down[mine_down])[0].sum() * n_down
-        if n_down and rest_up:
-            bpsn[at] = (above[mine_down].sum() * len(up) - within) / (n_down * rest_up)
-        if n_up and rest_down:
-            bnsp[at] = (below[mine_up].sum() * len(down) - within) / (n_up * rest_down)
+    places = [split_members(positive, m) if isinstance(m, np.ndarray) else m for m in members]
+    levels = np.unique(score, return_inverse=True)[1]
+    up, down = levels[positive], levels[~positive]
+    size = int(levels.max(initial=-1)) + 1
+    n_up, n_down = np.bincount(up, minlength=size), np.bincount(down, minlength=size)
+    # A tie counts half, so everything is counted in halves.
+    below = (2 * np.cumsum(n_down) - n_down)[up]
+    above = (2 * (len(up) - np.cumsum(n_up)) + n_up)[down]
+    bpsn, bnsp = np.full(len(places), np.nan), np.full(len(places), np.nan)
+    for at, (mine_up, mine_down) in enumerate(places):
+        rest_up, rest_down = len(up) - len(mine_up), len(down) - len(mine_down)
+        ordered, needles = np.sort(down[mine_down]), np.sort(up[mine_up])
+        within = (np.searchsorted(ordered, needles, "left") + np.searchsorted(ordered, needles, "right")).sum()
+        if len(mine_down) and rest_up:
+            bpsn[at] = (above[mine_down].sum() - within) / (2 * len(mine_down) * rest_up)
+        if len(mine_up) and rest_down:
+            bnsp[at] = (below[mine_up].sum() - within) / (2 * len(mine_up) * rest_down)
     return bpsn, bnsp
+
+
+def split_members(positive: Bools, member: Bools) -> tuple[Ints, Ints]:
+    """Places of a group's rows among the positives, and among the negatives."""
+    return np.flatnonzero(member[positive]), np.flatnonzero(member[~positive])
 
 
 def threshold_for_rate(score: Floats, count: int) -> float:

@@ -1,9 +1,10 @@
-"""The verdict for people: a table that fits 80 columns, decision first, reasons in plain words."""
+"""The verdict for people: one table that fits 80 columns, decision first, then a line or two an arm on why."""
 
 from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -36,24 +37,59 @@ def _what(verdict: Verdict) -> str:
     return f"recall of {stick.first} minus {stick.second} by the share of {stick.first}, over {len(stick.used)} labels"
 
 
-def _facts(arm: ArmVerdict) -> list[str]:
-    """Reasons first, then what stands beside the decision."""
-    lines = list(arm.reasons)
-    if not math.isnan(arm.guard_loss):
-        lines.append(
-            f"{arm.guard}: loss {_span(arm.guard_loss, arm.guard_loss_low, arm.guard_loss_high)}, {arm.guard_state}"
-        )
-    worst = _span(arm.worst_group_loss, arm.worst_group_loss_low, arm.worst_group_loss_high)
-    lines.append(
-        f"worst-off group {arm.worst_group}: loss {worst}, {arm.worst_group_state}; from the {arm.worst_group_source}"
-    )
-    if arm.placebo_arm:
-        beyond = _span(arm.placebo_margin, arm.placebo_margin_low, arm.placebo_margin_high)
-        lines.append(f"beyond the placebo: {beyond}")
-    flip = arm.sign_flip_note or f"sign-flip p {arm.sign_flip_p:.3f}"
-    lines.append(f"multi-bootstrap {_number(arm.boot_low)} to {_number(arm.boot_high)}; {flip}")
-    lines.append(f"variance from seeds {arm.v_seed:.2e}, from {arm.clusters} test clusters {arm.v_ex:.2e}")
-    return lines
+def _short(value: float) -> str:
+    """Three decimals without what says nothing.
+
+    Examples
+    --------
+    >>> _short(0.1234), _short(-0.02), _short(1.0)
+    ('.123', '-.020', '1.000')
+    """
+    return "?" if math.isnan(value) else f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3f}"
+
+
+def _range(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"{_short(low)} to {_short(high)}"
+
+
+def _name(arm: str, upstream: str) -> str:
+    """The arm, and its upstream where that says something."""
+    return arm if upstream in ("pretrained", "none") else f"{arm}, {upstream}"
+
+
+_GUARDS = {"auc": "AUC", "macro_f1": "F1"}
+_STATES = {"passed": "kept", "failed": "lost", "unresolved": "open"}
+
+
+def _cells(arm: ArmVerdict) -> list[str]:
+    """What the table says of an arm, two lines a cell."""
+    beyond = "none" if not arm.placebo_arm else _short(arm.placebo_margin)
+    return [
+        f"{_short(arm.base_gap)} → {_short(arm.gap)}\n{_range(arm.gap_low, arm.gap_high)}",
+        f"{_short(arm.reduction)}\n{_range(arm.reduction_low, arm.reduction_high)}",
+        f"{beyond}\n{_range(arm.placebo_margin_low, arm.placebo_margin_high)}",
+        f"{_GUARDS[arm.guard]} {_STATES[arm.guard_state]}\ngroup {_STATES[arm.worst_group_state]}",
+    ]
+
+
+def _why(arm: ArmVerdict) -> str:
+    """The first two reasons, what would settle it, and how many more reasons the file holds."""
+    said = [*arm.reasons[:2]]
+    rest = [reason for reason in arm.reasons[2:] if "would settle" in reason]
+    if arm.collapsed:
+        rest.append(f"{len(arm.collapsed)} collapsed runs are in")
+    more = len([reason for reason in arm.reasons if reason not in said + rest and "collapsed" not in reason])
+    text = "; ".join([*said, *rest]) + (f" (and {more} more)" if more > 0 else "")
+    return re.sub(r" \[[-+\d., ]+\]", "", text)  # the table has the intervals
+
+
+def _worth(arm: ArmVerdict) -> str:
+    """The model's worth on the test set as it is and where label and groups are independent."""
+    name, said = _GUARDS[arm.guard], []
+    for what, where in ((arm.guard, "test"), (f"{arm.guard}_independent", "with groups and labels independent")):
+        if what in arm.utility and not math.isnan(arm.utility[what]["after"]):
+            said.append(f"{_short(arm.utility[what]['before'])} → {_short(arm.utility[what]['after'])} ({where})")
+    return f"{name} {', '.join(said)}" if said else ""
 
 
 def verdict_table(verdict: Verdict, *, details: bool = True) -> RenderableType:
@@ -64,7 +100,7 @@ def verdict_table(verdict: Verdict, *, details: bool = True) -> RenderableType:
     verdict : Verdict
         From `verify`.
     details : bool
-        Whether reasons and what stands beside the decision follow the table.
+        Whether a line or two on why follow the table for each arm. All else is in `verdict.json`.
 
     Returns
     -------
@@ -78,27 +114,29 @@ def verdict_table(verdict: Verdict, *, details: bool = True) -> RenderableType:
     parts: list[RenderableType] = [Text(f"Gap: {_what(verdict)}. Positive follows the data's own imbalance.")]
     if verdict.arms:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("Decision", no_wrap=True)
-        table.add_column("Arm", overflow="fold", max_width=18)
-        table.add_column("Gap before, after", no_wrap=True)
-        table.add_column("Reduction [95 %]", no_wrap=True)
+        table.add_column("Decision, arm", overflow="fold", max_width=22)
+        table.add_column("Gap, 95 %", no_wrap=True)
+        table.add_column("Reduction", no_wrap=True)
+        table.add_column("Over placebo", no_wrap=True)
+        table.add_column("Guards", no_wrap=True)
         for arm in verdict.arms:
-            name = arm.arm if arm.upstream == "pretrained" else f"{arm.arm}, {arm.upstream}"
-            table.add_row(
-                Text(arm.decision, style=_STYLES.get(arm.decision, "red")),
-                Text(name),
-                f"{_number(arm.base_gap)} {_number(arm.gap)}",
-                Text(_span(arm.reduction, arm.reduction_low, arm.reduction_high)),
-            )
+            head = Text(arm.decision, style=_STYLES.get(arm.decision, "red"))
+            head.append(f"\n{_name(arm.arm, arm.upstream)}", style="default")
+            table.add_row(head, *(Text(cell) for cell in _cells(arm)))
         parts.append(table)
         for arm in verdict.arms if details else ():
-            parts.append(Text(f"{arm.arm}, {arm.upstream}: {arm.decision}", style="bold"))
-            parts += [Padding(Text(f"- {line}"), (0, 0, 0, 2)) for line in _facts(arm)]
+            parts.append(Text.assemble((f"{_name(arm.arm, arm.upstream)}: ", "bold"), _why(arm)))
+            if worth := _worth(arm):
+                parts.append(Text(f"  {worth}"))
+        if details:
+            worst = sorted({arm.worst_group for arm in verdict.arms})
+            parts.append(Text(f"Guards: {_GUARDS[verdict.margins.guard]}; group: {', '.join(worst)}, the worst off."))
     else:
         parts.append(Text("One arm: gaps and no verdict. A verdict needs a base arm, a curated arm and its placebo."))
         for gap in verdict.gaps:
             interval = _span(gap.gap, gap.gap_low, gap.gap_high)
-            parts.append(Text(f"{gap.arm}, {gap.upstream}, {len(gap.seeds)} seeds: gap {interval}", style="bold"))
+            seeds = f"{len(gap.seeds)} seed{'s' * (len(gap.seeds) > 1)}"
+            parts.append(Text(f"{_name(gap.arm, gap.upstream)}, {seeds}: gap {interval}", style="bold"))
             table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
             table.add_column("Group", overflow="fold", max_width=26)
             table.add_column("Rows", justify="right", no_wrap=True)

@@ -190,7 +190,11 @@ def load(source: str | Path | pa.Table | Any) -> pa.Table:
         files = sorted(path.rglob("*.scores.parquet"))
         if not files:
             raise InputError(f"{path}: no *.scores.parquet in this folder; give a csv or parquet file of scores")
-        return concat([load(file) for file in files])
+        tables: list[pa.Table] = []
+        for file in files:
+            table = load(file)
+            tables.append(_sharing(table, tables[0]) if tables else table)
+        return concat(tables)
     if not path.exists():
         raise InputError(f"{path}: no such file; give a csv or parquet file of scores")
     name = path.name.lower()
@@ -221,6 +225,14 @@ def write(table: pa.Table, path: str | Path) -> Path:
     with atomic(Path(path)) as temporary:
         pq.write_table(checked, temporary, compression="zstd")
     return Path(path)
+
+
+def _sharing(table: pa.Table, first: pa.Table) -> pa.Table:
+    """The table with the columns of the first one where they say the same: a hundred runs then hold their rows once."""
+    for at, name in enumerate(table.column_names):
+        if name not in ("score", "seed") and table.column(name).equals(first.column(name)):
+            table = table.set_column(at, SCORES.field(name), first.column(name))
+    return table
 
 
 def concat(tables: Sequence[pa.Table]) -> pa.Table:

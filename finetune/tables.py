@@ -100,7 +100,9 @@ def _rest(plan: Design, cell: Cell) -> Cell | None:
         return plan.cells[at] if at >= 0 else None
     if cell.group in (ALL, NEUTRAL) or cell.n == len(plan.rows):
         return None
-    return Cell("", None, np.setdiff1d(np.arange(len(plan.rows)), cell.rows))
+    others = np.ones(len(plan.rows), dtype=bool)
+    others[cell.rows] = False
+    return Cell("", None, np.flatnonzero(others))
 
 
 def rates(measured: Measured, contrasts: CellContrasts, runs: Sequence[int]) -> tuple[GroupRate, ...]:

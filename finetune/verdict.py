@@ -276,6 +276,13 @@ def _arm_gap(measured: Measured, contrasts: CellContrasts, runs: list[int], role
     )
 
 
+def _screening(scores: ScoreSet, base_arm: str = "raw") -> list[int]:
+    """Seeds that only the base arm has: they can be paired with nothing, so they are there to name the worst group."""
+    base = {run.seed for run in scores.runs if run.arm == base_arm}
+    others = {run.seed for run in scores.runs if run.arm != base_arm}
+    return sorted(base - others) if others & base else []
+
+
 def verify_files(paths: Sequence[str | Path], yardstick: str | Path, *, settings: VerdictConfig) -> Verdict:
     """Judge score files by the `[verdict]` part of a config, as `evenset verify` does.
 
@@ -292,6 +299,10 @@ def verify_files(paths: Sequence[str | Path], yardstick: str | Path, *, settings
     -------
     Verdict
         Its environment names the files by their SHA-256.
+
+    Notes
+    -----
+    Seeds that only the arm "raw" has are screening seeds, as `evenset run` trains them: they name the worst-off group.
     """
     from ..data.files import sha256_file
 
@@ -301,12 +312,13 @@ def verify_files(paths: Sequence[str | Path], yardstick: str | Path, *, settings
         guard_loss=settings.guard_loss,
         worst_group_loss=settings.worst_group_loss,
     )
-    table = concat([load(path) for path in paths])
+    scores = align(concat([load(path) for path in paths]))
     files = [*(Path(path) for path in paths), Path(yardstick)]
     return verify(
-        align(table),
+        scores,
         yardstick,
         margins=margins,
+        screening_seeds=_screening(scores),
         axis=settings.axis,
         measure=settings.measure,
         with_ambiguous=settings.ambiguous,

@@ -93,6 +93,11 @@ OPEN = (Guard("AUC", interval(0.005, 0.02), 0.01), GOOD.guards[1])
         ({"reduction": interval(0.1, seeds=2), "base": interval(0.0)}, "unclear", "2 seeds: fewer than 3"),
         ({"reduction": interval(0.1, seeds=1)}, "unclear", "one seed"),
         ({"reduction": interval(math.nan)}, "unclear", "too few clusters"),
+        # an imbalance within chance certifies nothing, and is no proof of balance either
+        ({"chance": 0.4}, "unclear", "within chance (p = 0.40)"),
+        ({"chance": 0.01}, "shrunk-meaningfully", "margin"),
+        ({"chance": 0.4, "base": interval(0.0)}, "no-gap", "may be 0"),
+        ({"chance": 0.4, "reduction": interval(-0.05)}, "widened", "the gap grew"),
         # the order of the rules
         ({"base": interval(0.0), "reduction": interval(-0.05)}, "no-gap", "may be 0"),
         ({"curated": interval(-0.05), "guards": LOST}, "overshot", "turned round"),
@@ -560,12 +565,28 @@ def test_the_table_fits_80_columns_and_puts_the_decision_first(arms: dict[str, A
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
     if verdict.arms:
-        row = next(line for line in lines if line.startswith(verdict.arms[0].decision))
+        arm = verdict.arms[0]
+        at, row = next((at, line) for at, line in enumerate(lines) if line.startswith(arm.decision))
+        assert lines[at + 1].startswith(arm.arm[:22])
         assert "…" not in row
-        assert all(f"{value:+.3f}" in row for value in (verdict.arms[0].base_gap, verdict.arms[0].reduction))
+        for value in (arm.base_gap, arm.gap, arm.reduction):
+            assert f"{value:.3f}".replace("0.", ".", 1) in row
+        assert "with groups and labels independent" in text
+        # Besides the table, a line or two an arm (folded): no dump of the record.
+        assert len(lines) <= 6 + 7 * len(verdict.arms), text
     else:
         assert "no verdict" in text
         assert all(term in text for term in TERMS)
+
+
+def test_an_upstream_that_says_nothing_is_not_shown() -> None:
+    scores = simulate(np.random.default_rng(0), ARMS, seeds=3, skeletons=40)
+    for upstream, shown in (("none", False), ("pretrained", False), ("random", True)):
+        runs = tuple(dataclasses.replace(run, upstream=upstream) for run in scores.runs)
+        verdict = verify(dataclasses.replace(scores, runs=runs), stick(), bootstrap=0)
+        console = Console(width=80, record=True, file=io.StringIO())
+        console.print(verdict_table(verdict))
+        assert (f", {upstream}" in console.export_text()) is shown
 
 
 # laws
@@ -603,6 +624,17 @@ def test_files_are_judged_by_the_config(tmp_path: Path) -> None:
         assert verdict.margins == Margins(margin=0.04, guard="auc", guard_loss=0.03, worst_group_loss=0.05)
         close(verdict, verify(scores, stick(), margins=verdict.margins, bootstrap=0))
         assert len(verdict.environment["files"]["audit.json"]) == 64
+
+
+def test_seeds_of_the_base_arm_alone_name_the_worst_group(tmp_path: Path) -> None:
+    arms = {**ARMS, "raw": dataclasses.replace(ARMS["raw"], shift={"deaf": 2.0})}
+    table = to_table(simulate(np.random.default_rng(1), arms, seeds=3, skeletons=40, screening=1))
+    kept = table.filter(pc.or_(pc.equal(table["arm"], "raw"), pc.less(table["seed"], 3)))
+    write(kept, tmp_path / "all.scores.parquet")
+    (tmp_path / "audit.json").write_text(json.dumps(stick().to_dict()))
+    verdict = verify_files([tmp_path], tmp_path / "audit.json", settings=VerdictConfig())
+    assert all((arm.worst_group, arm.worst_group_source) == ("deaf", "screening runs") for arm in verdict.arms)
+    assert all(arm.seeds == (0, 1, 2) for arm in verdict.arms)
 
 
 def test_a_bend_of_the_scores_changes_no_decision() -> None:
