@@ -18,6 +18,7 @@ from .errors import InputError, suggest
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
 
 
 class _Model(BaseModel):
@@ -211,6 +212,14 @@ class ArmConfig(_Model):
     name: str | None = None
     placebo: bool = True
 
+    @field_validator("name", mode="after")
+    @classmethod
+    def _plain(cls, name: str | None) -> str | None:
+        """Runs of an arm lie in a folder of its name, so it must not lead anywhere else."""
+        if name is not None and not re.fullmatch(_NAME, name):
+            raise ValueError(f'arm name "{name}": use letters, digits and -_.+, a letter or digit first')
+        return name
+
 
 class FinetuneConfig(_Model):
     """``[finetune]``: the model and how it is trained."""
@@ -223,7 +232,7 @@ class FinetuneConfig(_Model):
     batch: int = Field(default=64, ge=1)
     lr: Positive = 5e-5
     random_epochs: int = Field(default=6, ge=1)
-    random_lr: Positive = 3e-4
+    random_lr: Positive = 1e-4
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: Share = 0.06
     max_tokens: int = Field(default=128, ge=8)
@@ -262,7 +271,7 @@ class Config(_Model):
     @classmethod
     def _named(cls, plans: dict[str, Plan]) -> dict[str, Plan]:
         for name in plans:
-            if name == "raw" or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name):
+            if name == "raw" or not re.fullmatch(_NAME, name):
                 raise ValueError(f'plan name "{name}": use letters, digits and -_.+ (and not "raw", which is the data as it is)')
         return {name: plan.model_copy(update={"name": name}) for name, plan in plans.items()}
 

@@ -22,6 +22,9 @@ from .checkpoint import Checkpoint, resolve
 from .rows import Floats, Outcome, Split, TrainingRows
 from .stepper import Stepper
 
+LEARNT = 0.9
+"""A run whose loss ends above this share of that of guessing by the labels' shares has hardly learnt anything."""
+
 _SCORED_TOKENS = {"cuda": 1 << 17, "cpu": 1 << 13}
 
 
@@ -121,6 +124,8 @@ class EncoderTrainer:
         }  # fmt: skip
         if broken is not None:
             return Outcome({}, record, failed=broken)
+        guessing = _guessing(rows, len(self.names))
+        record |= {"loss_of_guessing": round(guessing, 5), "learnt": stepper.losses[-1] < LEARNT * guessing}
         found = {name: self._score(where) for name, where in self.splits}
         if not all(np.isfinite(values).all() for values in found.values()):
             return Outcome({}, record, failed="the model's scores are not numbers")
@@ -167,6 +172,12 @@ class EncoderTrainer:
         with atomic_folder(path.with_suffix(".model")) as folder:
             self._stepper.model.save_pretrained(folder, safe_serialization=True)
             self._tokenizer.save_pretrained(folder)
+
+
+def _guessing(rows: TrainingRows, n_labels: int) -> float:
+    """Loss of a model that knows the labels' shares and nothing else."""
+    share = np.bincount(rows.code, weights=rows.weight, minlength=n_labels) / rows.weight.sum()
+    return float(-(share * np.log(np.where(share > 0, share, 1.0))).sum())
 
 
 def _device(wanted: str) -> Any:

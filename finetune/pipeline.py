@@ -18,7 +18,7 @@ from .runs import Job, RunStore, empty_scores
 from .task import Task, open_task
 from .verdict import Verdict, verify
 from .workers import cores, train_all
-from .workshop import RUNS, Workshop, environment
+from .workshop import Workshop, environment
 
 if TYPE_CHECKING:
     from ..audit import AuditReport
@@ -161,7 +161,13 @@ def train(config: Config, out: str | Path, *, task: Task | None = None, progress
     done = tuple(job for job in jobs if job not in failed)
     if not done:
         raise EvensetError(f"no run came to an end: {next(iter(failed.values()), 'there is nothing to train')}")
-    return Trained(RunStore(out / RUNS), done, tuple(notes))
+    idle = tuple(str(job) for job in done if store.record(job).get("training", {}).get("learnt") is False)
+    if idle:
+        notes.append(
+            f"{len(idle)} runs hardly learnt anything, their loss ended near that of guessing: {_some(idle)}. They "
+            "count; a lower rate or more epochs (lr and epochs, random_lr and random_epochs) may mend that"
+        )
+    return Trained(store, done, tuple(notes))
 
 
 def _trained(workshop: Workshop, out: Path, jobs: list[Job]) -> Any:

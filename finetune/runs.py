@@ -100,6 +100,14 @@ class RunStore:
         """Where the scores of a run are."""
         return self.path(job).with_name(f"{job.seed}.scores.parquet")
 
+    def record(self, job: Job) -> dict[str, Any]:
+        """The record of a run; empty where there is none, or none that can be read."""
+        try:
+            found = json.loads(self.path(job).with_name(f"{job.seed}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def find(self, job: Job, inputs: Mapping[str, str]) -> Found:
         """Say whether a run is there and still is what it would be now.
 
@@ -110,10 +118,9 @@ class RunStore:
         inputs : mapping of str to str
             What the run is made from, each part as a hash or a short text.
         """
-        try:
-            record = json.loads(self.path(job).with_name(f"{job.seed}.json").read_text(encoding="utf-8"))
-            made_from = dict(record["inputs"])
-        except (OSError, ValueError, TypeError, KeyError):
+        record = self.record(job)
+        made_from = record.get("inputs")
+        if not isinstance(made_from, dict):
             return Found("missing")
         changed = tuple(sorted(key for key in {*made_from, *inputs} if made_from.get(key) != inputs.get(key)))
         if changed:

@@ -176,6 +176,14 @@ def test_a_loss_that_is_no_number_fails_that_run_only(folder):
     assert (scores(trainer, rows) == before).all()
 
 
+def test_a_run_that_learns_nothing_is_marked(folder):
+    rows = make_rows(*corpus(256))
+    good = make_trainer(folder, raw_rows=256, epochs=6, lr=3e-3).train(rows, seed=0).record
+    idle = make_trainer(folder, raw_rows=256, lr=1e-9).train(rows, seed=0).record
+    assert (good["learnt"], idle["learnt"]) == (True, False)
+    assert idle["loss_of_guessing"] == pytest.approx(math.log(2), abs=0.02)
+
+
 def test_an_arm_without_rows_is_refused(folder):
     with pytest.raises(InputError, match="no row to train on"):
         make_trainer(folder).train(make_rows(*corpus(8), np.zeros(8)), seed=0)

@@ -274,6 +274,24 @@ def test_a_failed_run_is_left_out_aloud_and_tried_again(files, tmp_path, monkeyp
     assert len(pipeline.train(config, tmp_path).jobs) == 5
 
 
+def test_runs_that_learnt_nothing_are_named(files, tmp_path, monkeypatch):
+    small = {"finetune__seeds": 1, "finetune__screening_seeds": 0}
+    config = make_config(files, **small)
+    trainer = Workshop.open(config, tmp_path).trainer
+    usual = type(trainer).train
+
+    def train(self, rows, **options):
+        outcome = usual(self, rows, **options)
+        outcome.record["learnt"] = bool((rows.weight == 1).all())
+        return outcome
+
+    monkeypatch.setattr(type(trainer), "train", train)
+    trained = pipeline.train(config, tmp_path)
+    assert len(trained.jobs) == 5
+    assert "2 runs hardly learnt anything" in trained.notes[0]
+    assert "reweight/none/0, reweight~placebo/none/0" in trained.notes[0]
+
+
 def test_what_is_wrong_in_a_worker_is_said_by_the_parent(files, tmp_path):
     config = make_config(
         files,
