@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -155,7 +156,10 @@ class ResampleStep(_Model):
     @model_validator(mode="after")
     def _goal(self) -> ResampleStep:
         if (self.level is None) == (self.target is None):
-            raise ValueError('a resample step needs exactly one of `level` (0 raw, 1 balanced, 2 mirrored) or `target = "independent"`')
+            raise ValueError(
+                "a resample step needs exactly one of `level` (0 raw, 1 balanced, 2 mirrored) "
+                'or `target = "independent"`'
+            )
         return self
 
 
@@ -195,7 +199,7 @@ class Plan(_Model):
     @model_validator(mode="after")
     def _order(self) -> Plan:
         phases = [phase(step) for step in self.step]
-        for index, (before, after) in enumerate(zip(phases, phases[1:], strict=False), start=2):
+        for index, (before, after) in enumerate(pairwise(phases), start=2):
             if after < before:
                 raise ValueError(
                     f"step {index} ({self.step[index - 1].do}, {PHASES[after]}) comes after step {index - 1} "
@@ -272,7 +276,9 @@ class Config(_Model):
     def _named(cls, plans: dict[str, Plan]) -> dict[str, Plan]:
         for name in plans:
             if name == "raw" or not re.fullmatch(_NAME, name):
-                raise ValueError(f'plan name "{name}": use letters, digits and -_.+ (and not "raw", which is the data as it is)')
+                raise ValueError(
+                    f'plan name "{name}": use letters, digits and -_.+ (and not "raw", which is the data as it is)'
+                )
         return {name: plan.model_copy(update={"name": name}) for name, plan in plans.items()}
 
     @model_validator(mode="after")
@@ -355,7 +361,9 @@ def _expand(value: Any, *, source: str, key: str = "") -> Any:
     def variable(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in os.environ:
-            raise InputError(f"{source}: {key}: the environment variable {name} is not set; run `export {name}=...` first")
+            raise InputError(
+                f"{source}: {key}: the environment variable {name} is not set; run `export {name}=...` first"
+            )
         return os.environ[name]
 
     return re.sub(r"\$\{(\w+)\}", variable, value)

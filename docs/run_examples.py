@@ -20,7 +20,10 @@ BLOCK = re.compile(r"(?:<!-- (?P<note>[^>]*?) -->\n)?```sh\n(?P<code>.*?)```", r
 def main(files: list[str]) -> int:
     """Run the blocks of `files`; return the number that failed (at most one)."""
     root = Path.cwd()
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "80"}
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "80",
+    }
     with tempfile.TemporaryDirectory() as folder:
         for name in files:
             text = (root / name).read_text(encoding="utf-8")
@@ -32,7 +35,13 @@ def main(files: list[str]) -> int:
                     continue
                 wanted = int(note.removeprefix("exit ")) if note.startswith("exit ") else 0
                 done = subprocess.run(
-                    ["bash", "-ec", code], cwd=folder, env=environment, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                    ["bash", "-ec", code],
+                    cwd=folder,
+                    env=environment,
+                    check=False,
+                    text=True,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
                 )
                 if done.returncode != wanted:
                     print(f"{name}:{line}: exit {done.returncode}, expected {wanted}\n{code}\n{done.stdout}")

@@ -63,7 +63,8 @@ seeds = 6
 [verdict]
 measure = "fpr"
 margin = 0.02
-guard_loss = 0.02           # the test set shares the bias of the training set, so a model that drops it must lose a little
+# The test set shares the bias of the training set, so a model that drops it must lose a little there.
+guard_loss = 0.02
 """
 
 
@@ -187,7 +188,8 @@ def _facts(truth: dict[str, Any], audit: dict[str, Any], verdict: Verdict, twin:
     base, weighed, calm = verdict.arms[0], arms["reweight"], fair["reweight"]
     return [
         Fact(
-            f"toxicity rates of {len(planted)} identity terms, from {min(planted.values()):.0%} to {max(planted.values()):.0%}",
+            f"toxicity rates of {len(planted)} identity terms, "
+            f"from {min(planted.values()):.0%} to {max(planted.values()):.0%}",
             f"{inside} of {seen} planted rates lie in their 95 % interval",
             # With 15 intervals of 95 % two misses are ordinary (p = .17 for two or more), four are not (p = .005).
             seen == len(planted) and inside >= seen - 3,
@@ -199,7 +201,8 @@ def _facts(truth: dict[str, Any], audit: dict[str, Any], verdict: Verdict, twin:
         ),
         Fact(
             "reweighting makes terms and toxicity independent, so the gap must shrink",
-            f"reweight: {weighed.decision}, by {weighed.reduction:.3f} ({weighed.reduction_low:.3f} to {weighed.reduction_high:.3f})",
+            f"reweight: {weighed.decision}, by {weighed.reduction:.3f} "
+            f"({weighed.reduction_low:.3f} to {weighed.reduction_high:.3f})",
             weighed.decision in ("shrunk", "shrunk-meaningfully"),
         ),
         Fact(

@@ -27,7 +27,10 @@ def test_a_plan_loads_and_knows_its_name():
         ({"finetune": {"seeds": "many"}}, "finetune.seeds: .*found 'many'"),
         ({"finetune": {"seeds": 0}}, "finetune.seeds: .*greater than or equal to 1.*found 0"),
         ({"plan": {"a": {"step": [{"do": "scrubb", "axis": "x"}]}}}, '"scrubb" is not one of .*Did you mean "scrub"'),
-        ({"plan": {"a": {"step": [{"do": "scrub", "axsi": "x"}]}}}, r'plan\.a\.step\[1\]\.axsi: unknown key. Did you mean "axis"'),
+        (
+            {"plan": {"a": {"step": [{"do": "scrub", "axsi": "x"}]}}},
+            r'plan\.a\.step\[1\]\.axsi: unknown key. Did you mean "axis"',
+        ),
         ({"plan": {"a": {"step": []}}}, "plan.a.step: .*at least 1"),
         ({"plan": {"raw": {"step": [{"do": "scrub", "axis": "x"}]}}}, 'plan name "raw"'),
         ({"arm": [{"plan": "nowhere"}]}, 'no plan "nowhere"'),
@@ -35,7 +38,10 @@ def test_a_plan_loads_and_knows_its_name():
         ({"check": [{"measure": "x"}]}, "needs `warn`, `fail` or both"),
         ({"check": [{"measure": "x", "warn": 0.5, "fail": 0.2}]}, "must not be beyond"),
         ({"plan": {"a": {"step": [{"do": "resample", "axis": "x"}]}}}, "exactly one of `level`"),
-        ({"data": {"train": "${EVENSET_NO_SUCH_VARIABLE}/x"}}, "data.train: the environment variable EVENSET_NO_SUCH_VARIABLE is not set"),
+        (
+            {"data": {"train": "${EVENSET_NO_SUCH_VARIABLE}/x"}},
+            "data.train: the environment variable EVENSET_NO_SUCH_VARIABLE is not set",
+        ),
     ],
 )
 def test_every_mistake_is_named(raw, match):
@@ -64,7 +70,10 @@ def test_the_environment_is_filled_in(monkeypatch, tmp_path):
     assert config.load(file).data.train == "/somewhere/train.csv"
 
 
-@pytest.mark.parametrize(("content", "match"), [(b"[data\n", "not valid TOML.*line 1"), (b"\xff\xfe", "cannot be read"), (None, "no such config")])
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [(b"[data\n", "not valid TOML.*line 1"), (b"\xff\xfe", "cannot be read"), (None, "no such config")],
+)
 def test_files_that_are_no_config(tmp_path, content, match):
     file = tmp_path / "evenset.toml"
     if content is not None:

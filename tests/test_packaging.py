@@ -12,7 +12,18 @@ import pytest
 import evenset
 
 ROOT = Path(evenset.__file__).resolve().parent
-HEAVY = ("numpy", "pyarrow", "pandas", "scipy", "sklearn", "torch", "transformers", "gensim", "spacy", "great_expectations")
+HEAVY = (
+    "numpy",
+    "pyarrow",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "torch",
+    "transformers",
+    "gensim",
+    "spacy",
+    "great_expectations",
+)
 
 
 def run(*code: str) -> subprocess.CompletedProcess[str]:
@@ -46,16 +57,26 @@ def test_the_wheel_installs_no_other_top_level_name(wheel):
 def test_the_wheel_holds_every_room_and_its_data_files(wheel):
     source = Path(__file__).resolve().parents[1]
     for room in ("audit", "curate", "data", "finetune"):
-        wanted = {f"evenset/{p.relative_to(source).as_posix()}" for p in (source / room).rglob("*") if p.suffix in (".py", ".toml")}
+        wanted = {
+            f"evenset/{p.relative_to(source).as_posix()}"
+            for p in (source / room).rglob("*")
+            if p.suffix in (".py", ".toml")
+        }
         assert wanted, room
         assert wanted - set(wheel) == set()
     assert "evenset/py.typed" in wheel
     assert not [name for name in wheel if "/tests/" in name or "/docs/" in name or "/benchmarks/" in name]
 
 
-@pytest.mark.parametrize("code", ["import evenset", "import evenset.cli", "import evenset.data", "import evenset.finetune"])
+@pytest.mark.parametrize(
+    "code", ["import evenset", "import evenset.cli", "import evenset.data", "import evenset.finetune"]
+)
 def test_import_is_light(code):
-    heavy = HEAVY if "." not in code else tuple(name for name in HEAVY if code == "import evenset.cli" or name not in ("numpy", "pyarrow"))
+    heavy = (
+        HEAVY
+        if "." not in code
+        else tuple(name for name in HEAVY if code == "import evenset.cli" or name not in ("numpy", "pyarrow"))
+    )
     done = run("-W", "error", "-c", f"{code}; import sys; print([m for m in {heavy!r} if m in sys.modules])")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"

@@ -1,7 +1,10 @@
-"""Draw the gap of every arm in a verdict.json as an SVG, each arm above its placebo: python plot_gaps.py VERDICT SVG TITLE.
+# ruff: noqa: E501 - lines of SVG are easier to read whole
+"""Draw the gap of every arm in a verdict.json as an SVG, each arm above its placebo.
 
-Filled circles are arms, open squares their placebos, lines 95 % intervals; the band is the raw arm's interval. Shape and
-fill carry the meaning, not colour alone.
+Usage: python plot_gaps.py VERDICT SVG TITLE.
+
+Filled circles are arms, open squares their placebos, lines 95 % intervals; the band is the raw arm's interval. Shape
+and fill carry the meaning, not colour alone.
 """
 
 from __future__ import annotations
@@ -53,10 +56,16 @@ def draw(verdict: dict, title: str) -> str:
     tick = -(-low // step) * step
     while tick <= high:
         out.append(f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{bottom - 8}" y2="{bottom - 3}" stroke="{INK}"/>')
-        out.append(f'<text x="{x(tick):.1f}" y="{bottom + 11}" text-anchor="middle" font-size="11">{tick:.2f}</text>'.replace("-0.00", "0.00"))
+        out.append(
+            f'<text x="{x(tick):.1f}" y="{bottom + 11}" text-anchor="middle" font-size="11">{tick:.2f}</text>'.replace(
+                "-0.00", "0.00"
+            )
+        )
         tick += step
     y = bottom + 38
-    out.append(f'<circle cx="{LEFT}" cy="{y - 4}" r="5" fill="{CURATED}"/><text x="{LEFT + 12}" y="{y}">the change of the data</text>')
+    out.append(
+        f'<circle cx="{LEFT}" cy="{y - 4}" r="5" fill="{CURATED}"/><text x="{LEFT + 12}" y="{y}">the change of the data</text>'
+    )
     out.append(
         f'<rect x="{LEFT + 186}" y="{y - 9}" width="9" height="9" fill="#fff" stroke="{PLACEBO}" stroke-width="2"/>'
         f'<text x="{LEFT + 202}" y="{y}">its placebo: as much change, at random</text>'
