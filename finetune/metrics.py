@@ -141,7 +141,9 @@ def background_aucs(
     Parameters
     ----------
     score : numpy.ndarray
+        Higher means more likely positive.
     positive : numpy.ndarray of bool
+        The truth.
     members : sequence
         Of each group which rows belong to it, or what `split_members` makes of that: the same for every run, so with
         many runs it is worked out once.
