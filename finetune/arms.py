@@ -64,8 +64,8 @@ def expand(config: Config) -> tuple[Job, ...]:
                 f'arm "{name}": upstream = "random" means nothing for model = "linear", which is never pre-trained; '
                 "leave it out or name a model"
             )
-        if (name == RAW) != (plan == RAW) or name.endswith(PLACEBO):
-            raise InputError(f'arm "{name}": the names "{RAW}" and "...{PLACEBO}" are taken; choose another name')
+        if (name == RAW) != (plan == RAW):
+            raise InputError(f'arm "{name}": plan "{RAW}" and the name "{RAW}" belong together; choose another name')
         where = (name, NO_UPSTREAM if linear else upstream)
         if where in arms:
             raise InputError(f'arm "{name}" with upstream "{upstream}" is there twice; give one of them another name')

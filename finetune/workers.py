@@ -160,8 +160,11 @@ def serve() -> None:
             answer = {"input_error": str(error)}
         except Exception:
             answer = {"error": traceback.format_exc()}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+        try:
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+        except BrokenPipeError:  # the parent was killed; the run itself is stored
+            os._exit(0)
 
 
 def _follow(parent: int) -> None:

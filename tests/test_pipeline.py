@@ -342,9 +342,9 @@ def test_without_plans_the_raw_arm_is_trained():
     [
         ([{"plan": "scrub", "upstream": "random"}], "never pre-trained"),
         ([{"plan": "scrub"}, {"plan": "scrub"}], "is there twice"),
-        ([{"plan": "scrub", "name": "raw"}], "are taken"),
-        ([{"plan": "raw", "name": "base"}], "are taken"),
-        ([{"plan": "scrub", "name": "x~placebo"}], "are taken"),
+        ([{"plan": "scrub", "name": "raw"}], "belong together"),
+        ([{"plan": "raw", "name": "base"}], "belong together"),
+        ([{"plan": "scrub", "name": "x~placebo"}], "arm name"),
     ],
 )
 def test_arms_that_make_no_sense_are_refused(arms, words):
