@@ -6,13 +6,14 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from evenset.data.config import FinetuneConfig
 from evenset.data.errors import InputError
 from evenset.data.hashing import row_keys
 from evenset.finetune import batches, checkpoint
 from evenset.finetune.rows import Split, TrainingRows, counts_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

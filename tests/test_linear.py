@@ -3,13 +3,14 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from evenset.data.errors import InputError
 from evenset.data.hashing import row_keys
 from evenset.finetune import linear
 from evenset.finetune.linear import LinearTrainer, featurise, fit, frequent, narrowed
 from evenset.finetune.rows import Split, TrainingRows, counts_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 WORDS = ["she", "he", "nurse", "Engineer", "walks", "é", "the"]
 texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join), min_size=1, max_size=8)

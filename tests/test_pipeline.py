@@ -10,6 +10,7 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from evenset.data import config as settings
 from evenset.data.errors import EvensetError, InputError
 from evenset.data.sample import comments, probe

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from evenset.data.errors import InputError
 from evenset.finetune import scores
 from evenset.finetune.rows import Outcome, Split

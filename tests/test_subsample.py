@@ -1,14 +1,15 @@
 """[data.subsample]: a task of chosen skew, the same on every machine."""
 
-import evenset.data
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import evenset.data
 from evenset.data.config import SubsampleConfig
 from evenset.data.errors import InputError
 from evenset.data.subsample import cut, hidden_forms, subsample
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LABELS = ("nurse", "judge", "poet")
 
