@@ -203,3 +203,49 @@ def test_row_order_never_matters(order: list[int]) -> None:
     np.testing.assert_array_equal(straight.score["test"], shuffled.score["test"])
     for name in ("label", "pattern", "clusters"):
         np.testing.assert_array_equal(getattr(straight.items["test"], name), getattr(shuffled.items["test"], name))
+
+
+def blocks() -> list[pa.Table]:
+    """A table for each run, all on the same rows in the same order, as runs are stored."""
+    ids = ["c", "a", "b", "a"]
+    return [
+        pa.table(
+            {
+                "arm": [arm] * 4,
+                "seed": [seed] * 4,
+                "split": ["test", "test", "test", "dev"],
+                "id": ids,
+                "label": [0, 1, 0, 1],
+                "groups": [["x"], [], ["x", "y"], []],
+                "cluster": [["k"], ["l"], ["k"], ["k"]],
+                "score": [seed + at / 10 + (arm == "z") / 100 for at in range(4)],
+            }
+        )
+        for arm, seed in (("z", 1), ("raw", 2), ("z", 0), ("raw", 0))
+    ]
+
+
+def test_runs_that_repeat_their_rows_are_read_as_in_any_other_order(tmp_path: Path) -> None:
+    whole = concat(blocks())
+    for at, block in enumerate(blocks()):
+        write(block, tmp_path / f"{at}.scores.parquet")
+    mixed = whole.take(pa.array([5, 0, 15, 7, 1, 9, 12, 3, 2, 14, 4, 6, 8, 10, 11, 13]))
+    want = read(mixed)
+    for found in (read(whole), read(tmp_path)):
+        assert found.runs == want.runs
+        for split in ("dev", "test"):
+            assert found.items[split].ids.equals(want.items[split].ids)
+            for name in ("label", "pattern", "clusters"):
+                assert (getattr(found.items[split], name) == getattr(want.items[split], name)).all()
+            assert (found.score[split] == want.score[split]).all()
+
+
+def test_a_run_that_differs_in_one_row_is_still_refused() -> None:
+    first, second, *rest = blocks()
+    for name, value in (("label", [1, 1, 0, 1]), ("groups", [["y"], [], ["x", "y"], []]), ("id", ["a", "a", "b", "a"])):
+        changed = second.set_column(second.column_names.index(name), name, pa.array(value))
+        with pytest.raises(InputError):
+            read(concat([first, changed, *rest]))
+    twice = [block.set_column(3, "id", pa.array(["a", "a", "b", "a"])) for block in blocks()]
+    with pytest.raises(InputError, match="occurs twice"):
+        read(concat(twice))
