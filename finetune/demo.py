@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 
 ROWS = 6_000
+CERTIFIED = ("shrunk", "shrunk-meaningfully")
 CONFIG = """\
 # Written by `evenset demo`. Run it again with: evenset run --config {folder}/evenset.toml --out {folder}
 [data]
@@ -184,8 +185,7 @@ def _facts(truth: dict[str, Any], audit: dict[str, Any], verdict: Verdict, twin:
     inside = sum(rates[term]["low"] <= rate <= rates[term]["high"] for term, rate in planted.items() if term in rates)
     seen = sum(term in rates for term in planted)
     arms = {arm.arm: arm for arm in verdict.arms}
-    fair = {arm.arm: arm for arm in twin.arms}
-    base, weighed, calm = verdict.arms[0], arms["reweight"], fair["reweight"]
+    base, weighed = verdict.arms[0], arms["reweight"]
     return [
         Fact(
             f"toxicity rates of {len(planted)} identity terms, "
@@ -203,11 +203,11 @@ def _facts(truth: dict[str, Any], audit: dict[str, Any], verdict: Verdict, twin:
             "reweighting makes terms and toxicity independent, so the gap must shrink",
             f"reweight: {weighed.decision}, by {weighed.reduction:.3f} "
             f"({weighed.reduction_low:.3f} to {weighed.reduction_high:.3f})",
-            weighed.decision in ("shrunk", "shrunk-meaningfully"),
+            weighed.decision in CERTIFIED,
         ),
         Fact(
-            "the fair twin: terms independent of toxicity, no gap to shrink",
-            f"gap {calm.base_gap:.3f} ({calm.base_gap_low:.3f} to {calm.base_gap_high:.3f}), reweight: {calm.decision}",
-            calm.decision == "no-gap",
+            "the fair twin: terms independent of toxicity, so no arm may be certified",
+            ", ".join(f"{arm.arm}: {arm.decision}" for arm in twin.arms),
+            not any(arm.decision in CERTIFIED for arm in twin.arms),
         ),
     ]
