@@ -20,6 +20,7 @@ from ..data.files import unwritable, write_json
 from ..data.opening import open_dataset
 from ..data.readers_arrow import data_files
 from ..data.writers import open_writer, output_name
+from ..data.written import record, refuse_foreign
 from .emit import Emitter, Part
 from .ledger import VERSION, LedgerWriter
 
@@ -79,9 +80,12 @@ def staged(out: Path) -> Iterator[Path]:
         raise unwritable(out, error) from error
     try:
         yield stage
+        for entry in stage.iterdir():
+            refuse_foreign(out / entry.name)
         try:
             for entry in sorted(stage.iterdir()):
                 target = out / entry.name
+                record(target, entry)
                 if target.is_dir() and not target.is_symlink():
                     shutil.rmtree(target)
                 entry.replace(target)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 
 from .errors import InputError
+from .written import record, refuse_foreign
 
 # Trouble with the medium while writing: the user can mend it, so it is no defect of evenset.
 MEDIUM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
@@ -106,6 +107,7 @@ def atomic(path: str | PurePath, *, mode: int | None = None) -> Iterator[Path]:
         try:
             with temporary.open("rb+") as handle:
                 os.fsync(handle.fileno())
+            record(target, temporary)
             temporary.replace(target)
         except OSError as error:
             raise unwritable(target, error) from error
@@ -120,7 +122,8 @@ def atomic(path: str | PurePath, *, mode: int | None = None) -> Iterator[Path]:
 def atomic_folder(path: str | PurePath) -> Iterator[Path]:
     """Give a temporary folder beside `path`, renamed to `path` when the block ends well.
 
-    An older folder of that name is replaced as a whole. Errors are those of `atomic`.
+    An older folder of that name is replaced as a whole; in an output folder of evenset that is refused where the older
+    one holds what evenset did not write. Errors are those of `atomic`.
     """
     target = _place(Path(path))
     temporary = _temporary(target)
@@ -129,6 +132,7 @@ def atomic_folder(path: str | PurePath) -> Iterator[Path]:
         try:
             if target.exists() and not target.is_dir():
                 raise InputError(f'cannot write the folder "{target}": there is a file of that name; remove it')
+            refuse_foreign(target)
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary.mkdir()
         except OSError as error:
@@ -144,6 +148,7 @@ def atomic_folder(path: str | PurePath) -> Iterator[Path]:
                 if entry.is_file():
                     with entry.open("rb+") as handle:
                         os.fsync(handle.fileno())
+            record(target, temporary)
             if target.exists():
                 old = _temporary(target)
                 target.replace(old)

@@ -1,11 +1,13 @@
-"""The output folder of one command: nobody else's files are touched, and two runs never mix in it."""
+"""The output folder of one command: nobody else's files are touched, and two runs never mix in it.
+
+What is removed from a folder, ever: files that evenset recorded as its own when it wrote them and that are unchanged.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -13,10 +15,9 @@ from typing import Any, Self
 
 from .atomic import atomic, unwritable
 from .errors import InputError
+from .written import LOCK, OURS, RECORD, begin, remove_others
 
 MARKER = ".evenset.json"
-LOCK = ".evenset.lock"
-_OURS = ".evenset"
 
 
 class OutputFolder:
@@ -24,7 +25,8 @@ class OutputFolder:
 
     A marker file tells whose outputs lie there. The same command with the same fingerprint goes on where it stopped;
     anything else is refused, so that results of two runs never mix. Use it as a context manager: leaving it gives
-    the folder free for other processes. Get one with `claim`.
+    the folder free for other processes, removes what an overwritten run has left, and after an error before anything
+    was written leaves the folder as it was. Get one with `claim`.
 
     Attributes
     ----------
@@ -34,12 +36,16 @@ class OutputFolder:
         Whether an earlier run of the same fingerprint has been here.
     """
 
-    __slots__ = ("_lock", "path", "resumed")
+    __slots__ = ("_before", "_lock", "_made", "_run", "_size", "path", "resumed")
 
-    def __init__(self, path: Path, lock: int, *, resumed: bool) -> None:
+    def __init__(self, path: Path, lock: int, run: tuple[str, str], made: list[Path], before: bytes | None) -> None:
         self.path = path
-        self.resumed = resumed
+        self.resumed = _is(_read_marker(path), *run)
         self._lock: int | None = lock
+        self._run = run
+        self._made = made
+        self._before = before
+        self._size = begin(path, *run)
 
     @classmethod
     def claim(cls, path: str | PurePath, *, command: str, fingerprint: str, overwrite: bool = False) -> Self:
@@ -54,8 +60,8 @@ class OutputFolder:
         fingerprint : str
             A hash of everything that the outputs depend on.
         overwrite : bool
-            Take it whatever it holds. Outputs of the other evenset run are removed; files that were there before
-            evenset first came are not.
+            Take it whatever it holds. When the work ends well, what another evenset run wrote there and nobody
+            changed since is removed; all other files stay.
 
         Raises
         ------
@@ -63,32 +69,36 @@ class OutputFolder:
             When it holds something else, another process works in it, or it cannot be written.
         """
         folder = Path(path)
+        run = (command, fingerprint)
         if not overwrite:
-            _refuse_foreign(folder, command, fingerprint)
+            _refuse_foreign(folder, *run)
+        made: list[Path] = []
         try:
+            made = [place for place in (folder, *folder.parents) if not place.exists()]
             folder.mkdir(parents=True, exist_ok=True)
             lock = _take_lock(folder)
         except OSError as error:
+            _drop_folders(made)
             raise unwritable(folder, error) from error
+        marker = folder / MARKER
+        before = marker.read_bytes() if marker.is_file() else None
         try:
             if not overwrite:  # once more, now that nobody else can change it
-                _refuse_foreign(folder, command, fingerprint)
-            marker = _read_marker(folder)
-            same = _is(marker, command, fingerprint)
-            if not same:
-                if marker is None:
-                    found = sorted(entry.name for entry in _foreign(folder))
-                else:
-                    found = [str(name) for name in marker.get("found", [])]
-                    _clear(folder, keep=frozenset(found))
+                _refuse_foreign(folder, *run)
+            claimed = cls(folder, lock, run, made, before)
+            if not claimed.resumed:
                 from .. import __version__
 
-                content = {"command": command, "fingerprint": fingerprint, "version": __version__, "found": found}
-                with atomic(folder / MARKER) as part:
+                content = {"command": command, "fingerprint": fingerprint, "version": __version__}
+                with atomic(marker) as part:
                     part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            return cls(folder, lock, resumed=same)
+            return claimed
         except BaseException as error:
+            if before is None:
+                with suppress(OSError):
+                    (folder / RECORD).unlink()
             _drop_lock(folder, lock)
+            _drop_folders(made)
             if isinstance(error, OSError):
                 raise unwritable(folder, error) from error
             raise
@@ -102,7 +112,34 @@ class OutputFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        try:
+            if self._lock is not None:
+                if kind is None:
+                    remove_others(self.path, *self._run)
+                else:
+                    self._undo()
+        except (OSError, InputError):
+            pass  # tidying only: the results are there, or the error that is on its way says more
+        finally:
+            self.release()
+            if kind is not None:
+                _drop_folders(self._made)
+
+    def _undo(self) -> None:
+        """After an error before anything was written: the folder is whose it was."""
+        record, marker = self.path / RECORD, self.path / MARKER
+        lines = record.read_bytes()[self._size :].splitlines()
+        if sum(1 for line in lines if line) > 1:
+            return  # something was written, and the same command goes on from there
+        if self._size:
+            os.truncate(record, self._size)
+        else:
+            record.unlink()
+        if self._before is None:
+            marker.unlink()
+        elif not self.resumed:
+            with atomic(marker) as part:
+                part.write_bytes(self._before)
 
     def release(self) -> None:
         """Let other processes claim the folder; a second call does nothing."""
@@ -112,7 +149,7 @@ class OutputFolder:
 
 
 def _foreign(folder: Path) -> list[Path]:
-    return [entry for entry in folder.iterdir() if not entry.name.startswith(_OURS)] if folder.is_dir() else []
+    return [entry for entry in folder.iterdir() if not entry.name.startswith(OURS)] if folder.is_dir() else []
 
 
 def _read_marker(folder: Path) -> dict[str, Any] | None:
@@ -141,14 +178,10 @@ def _refuse_foreign(folder: Path, command: str, fingerprint: str) -> None:
     raise InputError(f'the folder "{folder}" holds {whose}; choose another --out or pass --overwrite')
 
 
-def _clear(folder: Path, *, keep: frozenset[str]) -> None:
-    for entry in _foreign(folder):
-        if entry.name in keep:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+def _drop_folders(made: list[Path]) -> None:
+    with suppress(OSError):
+        for place in made:
+            place.rmdir()  # only where it is empty
 
 
 def _take_lock(folder: Path) -> int:
@@ -173,6 +206,9 @@ def _take_lock(folder: Path) -> int:
                 return handle
         except FileNotFoundError:
             pass
+        except OSError:  # the disk is full
+            _drop_lock(folder, handle)
+            raise
         os.close(handle)
 
 

@@ -227,7 +227,7 @@ class TestOutputFolder:
             assert (folder / "result").read_text() == "done"
         marker = json.loads((tmp_path / "new" / "out" / ".evenset.json").read_text())
         assert (marker["command"], marker["fingerprint"]) == ("audit", "f1")
-        assert names(tmp_path / "new" / "out") == [".evenset.json", "result"]
+        assert names(tmp_path / "new" / "out") == [".evenset.files", ".evenset.json", "result"]
 
     def test_another_run(self, tmp_path: Path) -> None:
         self.claim(tmp_path).release()
@@ -242,17 +242,84 @@ class TestOutputFolder:
             self.claim(tmp_path)
         assert names(tmp_path) == ["thesis.tex"]
 
-    def test_overwrite_removes_the_other_run_and_nothing_else(self, tmp_path: Path) -> None:
+    def test_overwrite_removes_what_the_other_run_wrote_and_nothing_else(self, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("precious")
         with self.claim(tmp_path, overwrite=True) as folder:
-            (folder / "old.json").write_text("")
-            (folder / "runs").mkdir()
-            (folder / "runs" / "1.json").write_text("")
+            write_text(folder / "old.json", "old")
+            write_text(folder / "edited.json", "old")
+            write_text(folder / "again.json", "old")
+            write_text(folder / "runs" / "1.json", "old")
+            write_text(folder / "runs" / "w" / "1.json", "old")
+            (folder / "log.txt").write_text("not through evenset")
+        (tmp_path / "runs" / "notes.txt").write_text("precious")
+        (tmp_path / "edited.json").write_text("edited by hand")
         with self.claim(tmp_path, "f2", overwrite=True) as folder:
             assert not folder.resumed
-        assert names(tmp_path) == [".evenset.json", "thesis.tex"]
+            write_text(folder / "again.json", "new")
+            assert (folder / "old.json").read_text() == "old"  # until the new run has ended well
+        kept = ["again.json", "edited.json", "log.txt", "runs", "thesis.tex"]
+        assert names(tmp_path) == [".evenset.files", ".evenset.json", *kept]
+        assert names(tmp_path / "runs") == ["notes.txt"]
+        assert (tmp_path / "again.json").read_text() == "new"
         with self.claim(tmp_path, "f2") as folder:
             assert folder.resumed
+
+    def test_overwrite_follows_no_link_and_no_path_out_of_the_folder(self, tmp_path: Path) -> None:
+        out, home = tmp_path / "out", tmp_path / "home"
+        with self.claim(out) as folder:
+            write_text(folder / "data" / "a", "mine")
+        (out / "data").rename(home)
+        (out / "data").symlink_to(home)
+        size, changed = (home / "a").stat().st_size, (home / "a").stat().st_mtime_ns
+        with (out / ".evenset.files").open("a") as record:
+            record.write(json.dumps(["../home/a", size, changed]) + "\n")
+            record.write(json.dumps([str(home / "a"), size, changed]) + "\n")
+            record.write("[1, 2\n{}\n7\n")
+        with self.claim(out, "f2", overwrite=True):
+            pass
+        assert (home / "a").read_text() == "mine"
+
+    def test_a_folder_with_files_of_somebody_else_is_not_replaced(self, tmp_path: Path) -> None:
+        with self.claim(tmp_path) as folder:
+            for content in ("one", "two"):
+                with atomic_folder(folder / "rows") as part:
+                    (part / "a").write_text(content)
+            (folder / "rows" / "notes.txt").write_text("precious")
+            with (
+                pytest.raises(InputError, match=r'"notes\.txt", which evenset did not write'),
+                atomic_folder(folder / "rows"),
+            ):
+                pass
+        assert names(tmp_path / "rows") == ["a", "notes.txt"]
+
+    def test_after_an_error_the_folder_is_as_it_was(self, tmp_path: Path) -> None:
+        with pytest.raises(KeyboardInterrupt), self.claim(tmp_path / "new" / "out"):
+            raise KeyboardInterrupt
+        assert names(tmp_path) == []
+        with self.claim(tmp_path / "out") as folder:
+            write_text(folder / "old.json", "old")
+        before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+        for overwrite, fingerprint in ((True, "f2"), (False, "f1")):
+            with pytest.raises(InputError), self.claim(tmp_path / "out", fingerprint, overwrite=overwrite):
+                raise InputError("x")
+            assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+    def test_after_an_error_what_was_finished_is_kept(self, tmp_path: Path) -> None:
+        with pytest.raises(KeyboardInterrupt), self.claim(tmp_path / "out") as folder:
+            write_text(folder / "runs" / "1.json", "done")
+            raise KeyboardInterrupt
+        with self.claim(tmp_path / "out") as folder:
+            assert folder.resumed
+            assert names(folder / "runs") == ["1.json"]
+        assert names(tmp_path / "out" / "runs") == ["1.json"]
+
+    def test_what_is_written_outside_a_claim_is_the_users(self, tmp_path: Path) -> None:
+        with self.claim(tmp_path):
+            pass
+        write_text(tmp_path / "evenset.toml", "")
+        with self.claim(tmp_path, "f2", overwrite=True):
+            pass
+        assert "evenset.toml" in names(tmp_path)
 
     def test_overwrite_of_the_same_run_goes_on(self, tmp_path: Path) -> None:
         with self.claim(tmp_path) as folder:
