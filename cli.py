@@ -7,6 +7,7 @@ evidence), 4 a defect in evenset, 130 stopped by Ctrl-C.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -38,8 +39,18 @@ def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return apply
 
 
+
+class _Place(click.Path):
+    """A path; an empty one (an unset variable of a script) is an error and not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("is empty; name a folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _config = click.option("--config", "config_path", type=click.Path(path_type=Path), help="evenset.toml; flags override it.")
-_out = click.option("--out", type=click.Path(path_type=Path), help="Folder for the results; whole or absent, never half.")
+_out = click.option("--out", type=_Place(path_type=Path), help="Folder for the results; whole or absent, never half.")
 _seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random draw.")
 _overwrite = click.option("--overwrite", is_flag=True, help="Use the --out folder even if it holds another run's files.")
 _quiet = click.option("--quiet", is_flag=True, help="No progress and no guesses on stderr.")
@@ -95,7 +106,7 @@ def audit(data: tuple[str, ...], config_path: Path | None, measures: str | None,
     from . import audit as room
 
     config = _load(config_path)
-    dataset = _open(data, config, flags, quiet=quiet, spool=out)
+    dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=True)
     chosen = None if measures is None else [name.strip() for name in measures.split(",") if name.strip()]
     axes = _axes(config, flags, dataset)
     with _claimed(out, "audit", [dataset.sha256(), axes, chosen, config.model_dump_json()], overwrite=overwrite):
@@ -145,7 +156,7 @@ def curate(data: tuple[str, ...], config_path: Path | None, plan_name: str | Non
             raise InputError(f"--plan NAME is needed; plans in {config_path}: {', '.join(config.plan) or 'none'}.")
         plan_name = next(iter(config.plan))
     plan = config.get_plan(plan_name)
-    dataset = _open(data, config, flags, quiet=quiet, spool=out)
+    dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=False)
     axes = _axes(config, flags, dataset)
     key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, axes]
     with _claimed(None if dry_run else out, "curate", key, overwrite=overwrite), _progress(quiet=quiet or as_json):
@@ -163,7 +174,7 @@ def curate(data: tuple[str, ...], config_path: Path | None, plan_name: str | Non
 @click.option("--ledger", required=True, type=click.Path(path_type=Path), help="ledger.parquet of the curation.")
 @click.option("--original", help="The data before curation; needed where rows were dropped.")
 @click.option("--text", help="Column with the text; default the one in the ledger.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the restored rows.")
+@click.option("--out", required=True, type=_Place(path_type=Path), help="Folder for the restored rows.")
 @_overwrite
 @_quiet
 def restore(curated: str, ledger: Path, original: str | None, text: str | None, out: Path, overwrite: bool, quiet: bool) -> int:  # noqa: FBT001
@@ -284,14 +295,15 @@ def check(data: tuple[str, ...], config_path: Path | None, write_init: bool, all
     from .data import InputError
     from .data.files import write_text
 
-    config = _load(config_path)
-    dataset = _open(data, config, flags, quiet=quiet, spool=out)
-    axes = _axes(config, flags, dataset)
     target = config_path or Path("evenset.toml")
+    if write_init and target.exists() and not overwrite:
+        raise InputError(f"{target}: exists already; --overwrite replaces it.")
+    config = _load(None if write_init and not target.exists() else config_path)
+    if not write_init:
+        room.check((), config.check)  # rules that cannot be used are refused before the data are read
+    dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=True)
+    axes = _axes(config, flags, dataset)
     if write_init:
-        target = Path("evenset.toml") if config_path is None else config_path
-        if target.exists() and not overwrite:
-            raise InputError(f"{target}: exists already; --overwrite replaces it.")
         with _progress(quiet=quiet or as_json) as progress:
             report = room.run(dataset, axes=axes, reference=config.reference, seed=seed, progress=progress)
         write_text(target, room.init_config(report, dataset=dataset, axes=axes))
@@ -312,7 +324,7 @@ def check(data: tuple[str, ...], config_path: Path | None, write_init: bool, all
 
 
 @cli.command(short_help="The whole loop on the built-in sample; no network, no GPU.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder for the results.")
+@click.option("--out", type=_Place(path_type=Path), default=Path("demo"), show_default=True, help="Folder for the results.")
 @click.option("--rows", type=click.IntRange(min=500), default=None, help="Rows of the training sample.")
 @_overwrite
 @_quiet
@@ -335,7 +347,7 @@ def demo(out: Path, rows: int | None, overwrite: bool, quiet: bool) -> int:  # n
 @click.argument("kind", type=click.Choice(["bios", "comments"]))
 @click.option("--rows", type=click.IntRange(min=1), default=6000, show_default=True)
 @_seed
-@click.option("--out", type=click.Path(path_type=Path), default=Path("sample"), show_default=True)
+@click.option("--out", type=_Place(path_type=Path), default=Path("sample"), show_default=True)
 @_overwrite
 @_quiet
 def sample(kind: str, rows: int, seed: int, out: Path, overwrite: bool, quiet: bool) -> int:  # noqa: FBT001
@@ -410,10 +422,16 @@ def lexicon_validate(file: Path) -> int:
 @cli.command(short_help="The table of measures.")
 def measures() -> int:
     """List every measure: name, formula, range and source."""
+    from rich.padding import Padding
+    from rich.text import Text
+
     from .audit.measures import MEASURES
 
     for measure in MEASURES.values():
-        _stdout().print(f"[bold]{measure.name}[/bold]  {measure.summary}\n    {measure.formula}   range {measure.range}   {measure.source}", soft_wrap=True)  # noqa: E501
+        console = _stdout()
+        console.print(Text.assemble((measure.name, "bold"), f"  {measure.summary}"))
+        for line in (measure.formula, f"range {measure.range}", str(measure.source)):
+            console.print(Padding(line, (0, 0, 0, 4)))
     return 0
 
 
@@ -435,29 +453,50 @@ def _axes(config: Config, flags: dict[str, Any], dataset: Dataset) -> list[str]:
     return list(dataset.suggested_axes)
 
 
-def _open(data: Sequence[str], config: Config, flags: dict[str, Any], *, quiet: bool, spool: Path | None) -> Dataset:
+def _open(data: Sequence[str], config: Config, flags: dict[str, Any], *, quiet: bool, spool: Path | None, compare: bool) -> Dataset:  # noqa: E501
     """The dataset that the arguments, or else the config, name; what had to be guessed is said on stderr."""
     from . import data as room
 
     section = config.data
     source: str | list[str]
+    if "" in data:
+        raise room.InputError("DATA is empty; name a file.")
     if data:
         source = data[0] if len(data) == 1 else list(data)
     elif section.train is not None:
         source = section.train
     else:
         raise room.InputError("no DATA given: name a file, or a config with [data] train = \"...\".")
-    chosen = {
+    chosen: dict[str, Any] = {
         name: flags.get(flag) if flags.get(flag) is not None else getattr(section, name)
         for name, flag in {
             "text": "text", "label": "label", "positive": "positive", "label_threshold": "label_threshold",
             "weight": "weight", "id": "id_column", "preset": "preset", "encoding": "encoding",
         }.items()
     }  # fmt: skip
-    dataset = room.open(source, spool=spool, **chosen)
+    if source == "-" and spool is not None:
+        spool = _spool(spool)
+    # Who names a label wants labels compared, and one class leaves nothing to compare.
+    dataset = room.open(source, spool=spool, need_label=compare and chosen["label"] is not None, **chosen)
     for note in dataset.notes:
         _say(note, quiet=quiet)
     return dataset
+
+
+def _spool(out: Path) -> Path:
+    """A folder inside `out` for standard input, which is read more than once; gone when the command ends."""
+    import shutil
+
+    new, folder = not out.exists(), out / f".evenset-stdin-{os.getpid()}"
+
+    def remove() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        if new:
+            with contextlib.suppress(OSError):
+                out.rmdir()  # only where nothing was written
+
+    click.get_current_context().call_on_close(remove)
+    return folder
 
 
 @contextlib.contextmanager
@@ -466,13 +505,21 @@ def _claimed(out: Path | None, command: str, key: list[Any], *, overwrite: bool)
     if out is None:
         yield
         return
+    import errno
     import hashlib
+
+    from .data.atomic import MEDIUM, unwritable
 
     from .data.files import OutputFolder
 
     fingerprint = hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:16]
-    with OutputFolder.claim(out, command=command, fingerprint=fingerprint, overwrite=overwrite):
-        yield
+    try:
+        with OutputFolder.claim(out, command=command, fingerprint=fingerprint, overwrite=overwrite):
+            yield
+    except OSError as error:
+        if error.errno in MEDIUM and error.errno != errno.EIO:  # a library's own message, without the folder
+            raise unwritable(out, error) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -484,7 +531,7 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None]
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:  # noqa: E501
+    with Progress(TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:  # noqa: E501
         tasks: dict[str, Any] = {}
 
         def update(what: str, done: int, total: int | None) -> None:
@@ -496,63 +543,142 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None]
 
 
 def _stdout() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=False)
-    # A pipe has no width of its own: 80 columns unless COLUMNS says otherwise.
-    return console
+    return _console(stderr=False)
 
 
 def _stderr() -> Console:
-    from rich.console import Console
+    return _console(stderr=True)
 
-    return Console(stderr=True, highlight=False)
+
+def _console(*, stderr: bool) -> Console:
+    """A terminal that shows names from the data as they are: no markup, no emoji codes, no control characters."""
+    from rich.console import Console as Plain
+    from rich.text import Text
+
+    class Console(Plain):
+        def render(self, renderable: Any, options: Any = None) -> Any:
+            if isinstance(renderable, Text) and (shown := _shown(renderable.plain)) != renderable.plain:
+                renderable = Text(shown, renderable.style, overflow=renderable.overflow, no_wrap=renderable.no_wrap)
+            return super().render(renderable, options)
+
+        def on_broken_pipe(self) -> None:
+            _hush()
+
+    # A pipe has no width of its own: 80 columns unless COLUMNS says otherwise.
+    return Console(stderr=stderr, highlight=False, soft_wrap=False, markup=False, emoji=False)
+
+
+def _shown(text: str) -> str:
+    """Text with the characters that would steer a terminal, line breaks apart, spelt out."""
+    return "".join(
+        f"\\x{ord(c):02x}" if (ord(c) < 0x20 and c != "\n") or 0x7F <= ord(c) < 0xA0
+        else f"\\u{ord(c):04x}" if c in _TURNING
+        else c
+        for c in text
+    ) if not text.isprintable() else text  # fmt: skip
+
+
+# Characters that turn the direction of writing, and so make a line read as what it is not.
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _hush() -> None:
+    """Whoever read our output went away (for example `| head`): not our failure. The exit code stays what it is."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str, *, quiet: bool) -> None:
     if not quiet:
-        click.echo(message, err=True)
+        click.echo(_shown(message), err=True)
 
 
 def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False))
+    from .data.files import json_text
+
+    text = json_text(value)
+    if not _fits(text):
+        text = json.dumps(json.loads(text), indent=1)
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        _hush()
+
+
+def _fits(text: str) -> bool:
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def main() -> None:
     """Entry point of the `evenset` command: turns results and errors into exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a character gets it spelt out; a file name may hold bytes that are no text at all.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(invoke(None))
 
 
 def invoke(arguments: Sequence[str] | None) -> int:
     """Run the command line on `arguments` (default: the process's own) and return its exit code."""
-    from .data.errors import EvensetError
-
+    try:
+        from .data.errors import EvensetError
+    except KeyboardInterrupt:
+        return _stopped()
     try:
         code = cli.main(args=None if arguments is None else list(arguments), prog_name="evenset", standalone_mode=False)
-        sys.stdout.flush()
-    except click.ClickException as error:
+        _flush()
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped. What was finished is kept; the same command goes on from there.", err=True)
-        return 130
-    except EvensetError as error:
-        click.echo(f"error: {error}", err=True)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "evenset"
+        click.echo(f"error: {_shown(error.format_message())} See `{command} --help`.", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output went away (for example `| head`): not our failure. Keep the interpreter quiet at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (click.Abort, KeyboardInterrupt):
+        return _stopped()
+    except EvensetError as error:
+        click.echo(f"error: {_shown(str(error))}", err=True)
+        return error.exit_code
     except Exception as error:
+        from .data.atomic import MEDIUM
+
+        if isinstance(error, OSError) and error.errno in MEDIUM:
+            reason = os.strerror(error.errno or 0).lower()
+            click.echo(f"error: cannot write: {reason}; free some space or write elsewhere", err=True)
+            return EXIT_INPUT
+        if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+            # Texts are checked when they are read, so this can only come from the arguments.
+            click.echo("error: the name of a file or column is not UTF-8 and cannot be written down; rename it", err=True)
+            return EXIT_INPUT
         if os.environ.get("EVENSET_DEBUG"):
             raise
         click.echo(
-            f"defect: {type(error).__name__}: {error}\nThis is a fault of evenset {__version__}, not of your data. "
-            "Please report it with the output of the same command under EVENSET_DEBUG=1.",
+            f"defect: {type(error).__name__}: {_shown(str(error))}\nThis is a fault of evenset {__version__}, not of your "
+            "data. Please report it with the output of the same command under EVENSET_DEBUG=1.",
             err=True,
         )
         return 4
     return code if isinstance(code, int) else 0
+
+
+EXIT_INPUT = 2
+
+
+def _stopped() -> int:
+    click.echo("stopped. What was finished is kept; the same command goes on from there.", err=True)
+    return 130
+
+
+def _flush() -> None:
+    if sys.stdout is None:  # closed by the shell
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _hush()
 
 
 if __name__ == "__main__":

@@ -188,7 +188,8 @@ def check(report: AuditReport | Iterable[Finding], rules: Sequence[CheckRule]) -
         cases += [Case(rule, finding, finding.status, message(finding, rule)) for finding in own if finding.status]
         overruled = any(rule_for(finding, rules) is not rule for finding in ours)
         if not own and not overruled:
-            cases.append(Case(rule, None, "unclear", _nothing(rule, ours, judged)))
+            axes = [axis.name for axis in report.axes] if isinstance(report, AuditReport) else []
+            cases.append(Case(rule, None, "unclear", _nothing(rule, ours, judged, axes)))
     return CheckResult(tuple(cases))
 
 
@@ -221,7 +222,7 @@ def rule_text(rule: CheckRule) -> str:
     return ", ".join(f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value:g}" for key, value in given)
 
 
-def _nothing(rule: CheckRule, ours: Sequence[Finding], findings: Sequence[Finding]) -> str:
+def _nothing(rule: CheckRule, ours: Sequence[Finding], findings: Sequence[Finding], axes: Sequence[str]) -> str:
     """Why a rule judged nothing."""
     if ours:
         return (
@@ -234,6 +235,11 @@ def _nothing(rule: CheckRule, ours: Sequence[Finding], findings: Sequence[Findin
         ("group", rule.group, {finding.group for finding in same if finding.group}),
         ("label", rule.label, {finding.label for finding in same if finding.label is not None}),
     ):
+        if key == "axis" and wanted in axes and wanted not in there:
+            return (
+                f'the rule ({rule_text(rule)}) matches no finding: {rule.measure} says nothing on axis "{wanted}" in '
+                "this data, which has too few groups or labels for it"
+            )
         if wanted and wanted not in there:
             hint = suggest(wanted, sorted(there))
             return f'the rule ({rule_text(rule)}) matches no finding: there is no {key} "{wanted}".{hint}'

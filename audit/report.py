@@ -285,12 +285,18 @@ def run(
 
 def _tallies(dataset: Dataset, axes: Sequence[Axis], progress: Progress | None) -> Iterator[Tally]:
     """The tally of each batch; stops where groups or labels turn out to be no classes."""
+    from ..data.hashing import Seen, row_keys
     from ..data.scan import scan
 
+    id_name, seen = dataset.columns.id, Seen()
     groups: dict[str, set[str]] = {axis.name: set() for axis in axes if axis.columns()}
     labels: set[str] = set()
     done = 0
-    for scanned in scan(dataset, axes, columns=sorted({column for axis in axes for column in axis.columns()})):
+    needed = {column for axis in axes for column in axis.columns()} | ({id_name} if id_name is not None else set())
+    for scanned in scan(dataset, axes, columns=sorted(needed)):
+        batch = scanned.batch
+        if id_name is not None:  # ids that come twice would name the wrong rows in flagged.parquet
+            row_keys(batch.text, ids=batch.column(id_name), seen=seen, start=batch.start, id_name=id_name)
         tally = Tally.of(scanned, axes)
         for name, met in groups.items():
             met.update(tally.axes[name].groups)

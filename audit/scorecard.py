@@ -40,6 +40,9 @@ def conclusion(report: AuditReport) -> tuple[Status, str]:
         return "unclear", "There are no rows, so nothing can be said."
     if not report.tally.labels:
         return "unclear", f"No labels, so only who is there was counted ({axes}). Name a column with --label."
+    if len(report.tally.labels) == 1:
+        only = report.tally.labels[0]
+        return "unclear", f'Every label is "{only}", so nothing can be compared. Name another column with --label.'
     judged = [finding for finding in report.findings if finding.status is not None]
     worst = min((_RANK[finding.status] for finding in judged), default=None)
     if worst is None:
@@ -64,7 +67,7 @@ def conclusion(report: AuditReport) -> tuple[Status, str]:
 def _skewed(axis: str, judged: Iterable[Finding]) -> str:
     """How many groups, or for a contrast of two groups labels, of an axis are beyond the limits."""
     ours = [finding for finding in judged if finding.axis == axis and finding.measure in _HEADLINE]
-    contrast = any("/" in unit[0] for unit in map(_unit, ours))
+    contrast = any(finding.measure == "log_ratio_centred" for finding in ours)
     known = {_unit(finding) for finding in ours if finding.enough}
     beyond = {_unit(finding) for finding in ours if finding.status in ("fail", "warn")}
     if not beyond:
@@ -246,7 +249,7 @@ def _rows(report: AuditReport) -> RenderableType:
         share = counts[tally.labels.index(positive)] / max(counts.sum(), 1)
         said.append(f"{100 * share:.1f} % labelled {speaker(report).label(positive)}")
     elif tally.labels:
-        said.append(f"{len(tally.labels)} labels")
+        said.append(f"{len(tally.labels)} label{'s' * (len(tally.labels) > 1)}")
     for number, what in (
         (tally.null_texts, "without text"),
         (tally.empty_texts, "with an empty text"),

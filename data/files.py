@@ -20,6 +20,7 @@ __all__ = [
     "OutputFolder",
     "atomic",
     "atomic_folder",
+    "json_text",
     "plain",
     "sha256_file",
     "sha256_files",
@@ -46,8 +47,17 @@ def write_json(path: str | PurePath, content: object, *, mode: int | None = None
 
     Dataclasses, tuples, sets (sorted), paths and numpy values are written as what they hold.
     """
+    write_text(path, json_text(content) + "\n", mode=mode)
+
+
+def json_text(content: object) -> str:
+    """A value as JSON that UTF-8 can hold: a file name may be of bytes that are no UTF-8, and is then escaped."""
     text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n", mode=mode)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(plain(content), indent=1, allow_nan=False)
+    return text
 
 
 def plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,10 @@ def open_dataset(
         ],
         place,
     )
+    if text is not None and text == label:
+        raise InputError(f'--text and --label both name the column "{text}" of {place}; the label is another column')
+    if label_threshold is not None and not math.isfinite(label_threshold):
+        raise InputError(f"--label-threshold {label_threshold} is no number that labels can reach; give a finite one")
     known = find_preset(names, preset, text, label, place)
     asked = Columns(text or "", label, positive, label_threshold, None, id, weight, cluster)
     sample = _sample(opened.source, _sampled(names, asked, known is not None))

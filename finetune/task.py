@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,18 +118,29 @@ def open_task(config: Config) -> Task:
 def _open(data: DataConfig, path: str, *, need_label: bool = False, like: Dataset | None = None) -> Dataset:
     """A file of the config; dev and test have the columns that train turned out to have."""
     known = data if like is None else like.columns
-    return open_dataset(
-        path,
-        text=known.text,
-        label=known.label,
-        positive=known.positive,
-        label_threshold=known.label_threshold,
-        id=data.id,
-        weight=data.weight if like is None else None,
-        preset=data.preset,
-        encoding=data.encoding,
-        need_label=need_label,
-    )
+    with _said_of("data"):
+        return open_dataset(
+            path,
+            text=known.text,
+            label=known.label,
+            positive=known.positive,
+            label_threshold=known.label_threshold,
+            id=data.id,
+            weight=data.weight if like is None else None,
+            preset=data.preset,
+            encoding=data.encoding,
+            need_label=need_label,
+        )
+
+
+@contextmanager
+def _said_of(section: str) -> Iterator[None]:
+    """Let messages name keys of the config, where there are no flags."""
+    try:
+        yield
+    except InputError as error:
+        message = re.sub(r"--([a-z-]+)", lambda flag: f"{section}.{flag.group(1).replace('-', '_')}", str(error))
+        raise InputError(message if f"{section}." in message else f"{section}: {message}") from error
 
 
 def _parts(config: Config, train: Dataset) -> tuple[dict[str, Dataset], list[str]]:
@@ -163,17 +175,18 @@ def _parts(config: Config, train: Dataset) -> tuple[dict[str, Dataset], list[str
 
 
 def _open_probe(probe: ProbeConfig, train: Dataset) -> Dataset:
-    names = open_dataset(probe.path, text=probe.text, label=probe.label, encoding=probe.encoding).names
-    columns = train.columns
-    return open_dataset(
-        probe.path,
-        text=probe.text or (columns.text if columns.text in names else None),
-        label=probe.label or (columns.label if columns.label in names else None),
-        positive=probe.positive or (columns.positive if probe.label is None else None),
-        label_threshold=columns.label_threshold if probe.label is None and probe.positive is None else None,
-        encoding=probe.encoding,
-        need_label=True,
-    )
+    with _said_of("probe"):
+        names = open_dataset(probe.path, text=probe.text, label=probe.label, encoding=probe.encoding).names
+        columns = train.columns
+        return open_dataset(
+            probe.path,
+            text=probe.text or (columns.text if columns.text in names else None),
+            label=probe.label or (columns.label if columns.label in names else None),
+            positive=probe.positive or (columns.positive if probe.label is None else None),
+            label_threshold=columns.label_threshold if probe.label is None and probe.positive is None else None,
+            encoding=probe.encoding,
+            need_label=True,
+        )
 
 
 def _verdict_axis(config: Config, axes: Sequence[Axis]) -> Axis:

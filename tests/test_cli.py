@@ -182,3 +182,164 @@ def test_ctrl_c_is_130_and_says_how_to_go_on(monkeypatch, folder, here, capsys):
     assert invoke(["audit", str(folder / "comments.parquet"), "--out", "report"]) == 130
     assert "same command" in capsys.readouterr().err
     assert "report/audit.json" not in files(here)
+
+
+def cli(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "evenset.cli", *map(str, arguments)], capture_output=True, check=False, **options
+    )
+
+
+ESCAPE = "\x1b[31mred"
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory) -> Path:
+    """Names that a terminal or a markup language would take for orders."""
+    import csv
+
+    groups = ["[bold]x[/bold]", "<script>a/b</script>", ESCAPE, ":smile:", "[/]", "emoji 👩‍🚀", "long" * 60]
+    path = tmp_path_factory.mktemp("odd") / "odd.csv"
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["[red]text", "[i]label", "[b]group"])
+        for i in range(700):
+            writer.writerow([f"she {i}", ESCAPE if (i // 7) % (2 + i % 7) else "[good]", groups[i % 7]])
+    (path.parent / "odd.toml").write_text(
+        '[data]\ntext = "[red]text"\nlabel = "[i]label"\npositive = "[good]"\naxes = ["column:[b]group"]\n'
+        '[[check]]\nmeasure = "label_log_ratio"\nwarn = 0.001\nfail = 0.002\n'
+        '[plan.w]\n[[plan.w.step]]\ndo = "reweight"\naxis = "column:[b]group"\n'
+    )
+    return path
+
+
+@pytest.mark.parametrize("command", [["audit"], ["check"], ["curate", "--dry-run"]])
+def test_names_that_look_like_markup_are_shown_as_they_are(odd, here, capsys, command):
+    assert invoke([*command, str(odd), "--config", str(odd.with_suffix(".toml"))]) in (0, 1)
+    out, err = capsys.readouterr()
+    assert "[b]group" in out
+    assert "\x1b" not in out + err
+    if command == ["check"]:
+        for name in ("[bold]x[/bold]", "<script>a/b</script>", "\\x1b[31mred", ":smile:", "[/]", "👩‍🚀", "longlong"):
+            assert name in out
+    assert invoke([*command, str(odd), "--config", str(odd.with_suffix(".toml")), "--json", "--quiet"]) in (0, 1)
+    json.loads(capsys.readouterr().out)
+
+
+def test_messages_spell_control_characters_out(odd, here, capsys):
+    assert invoke(["audit", str(odd), "--text", ESCAPE]) == 2
+    err = capsys.readouterr().err
+    assert '"\\x1b[31mred"' in err
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["audit", "{data}", "--out", ""], "is empty"),
+        (["audit", ""], "DATA is empty"),
+        (["audit", "{data}", "--text", "text", "--label", "text"], "both name"),
+        (["audit", "{data}", "--label-threshold", "nan"], "finite"),
+        (["audit", "{data}", "--id", "label"], "comes again in row"),
+        (["audit", "{one}", "--label", "label"], "has only one class"),
+        (["check", "{data}", "--out", "x"], "nothing to check against"),
+        (["audit", "{data}", "--axis", "column:grup", "--out", "x"], 'Did you mean "group"'),
+        (["verify", "{data}", "--yardstick", "no.json", "--out", "x"], 'no column "arm"'),
+        (["restore", "{data}", "--ledger", "{data}", "--out", "x/y"], "no ledger of evenset"),
+        (["sample", "bios", "--rows", "0", "--out", "x"], "0 is not in the range"),
+        (["run", "--config", "{outside}", "--out", "x"], 'arm name "../../up"'),
+        (["run", "--config", "{column}", "--out", "x"], "(data.text)"),
+        (["run", "--config", "{probe}", "--out", "x"], "probe: there is no file"),
+    ],
+)
+def test_a_wrong_call_leaves_no_folder_behind(folder, here, tmp_path_factory, capsys, arguments, message):
+    other = tmp_path_factory.mktemp("other")
+    (other / "one.csv").write_text("text,label\n" + "she is a nurse,1\n" * 40)
+    text = (folder / "evenset.toml").read_text()
+    (other / "outside.toml").write_text(text + '[[arm]]\nplan = "hide"\nname = "../../up"\n')
+    (other / "column.toml").write_text(text.replace('text = "text"', 'text = "txet"'))
+    (other / "probe.toml").write_text(text + '[probe]\npath = "nothing.csv"\n')
+    names = {f"{{{path.stem}}}": str(path) for path in other.iterdir()} | {"{data}": str(folder / "comments.parquet")}
+    assert invoke([names.get(word, word) for word in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert err.count("error: ") == 1
+    assert out == ""
+    assert list(here.iterdir()) == []
+
+
+def test_init_writes_to_a_config_that_is_not_there_yet(folder, here, capsys):
+    assert invoke(["check", str(folder / "comments.parquet"), "--init", "--config", "ci.toml"]) == 0
+    assert (here / "ci.toml").exists()
+    assert invoke(["check", str(folder / "comments.parquet"), "--init", "--config", "ci.toml"]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_failed_overwrite_loses_nothing(folder, here, capsys):
+    data = str(folder / "comments.parquet")
+    assert invoke(["audit", data, "--out", "report", "--quiet"]) == 0
+    (here / "report/notes.txt").write_text("precious")
+    before = {name: (here / "report" / name).read_bytes() for name in files(here / "report")}
+    assert invoke(["audit", data, "--axis", "typo", "--out", "report", "--overwrite", "--quiet"]) == 2
+    assert {name: (here / "report" / name).read_bytes() for name in files(here / "report")} == before
+    assert invoke(["check", data, "--config", str(folder / "evenset.toml"), "--out", "report", "--overwrite"]) == 2
+    (here / "c.toml").write_text('[[check]]\nmeasure = "cramers_v"\nfail = 0.9\n')
+    assert invoke(["check", data, "--config", "c.toml", "--out", "report", "--overwrite", "--quiet", "--allow-unclear"]) == 0
+    kept = {name for name in files(here / "report") if not name.startswith(".evenset")}
+    assert kept == {"check.json", "junit.xml", "notes.txt"}
+
+
+def test_standard_input_is_not_left_in_the_output_folder(here):
+    rows = b"text,label\n" + b"".join(b"she is a nurse number %d,%d\n" % (i, i % 2) for i in range(50))
+    assert cli("audit", "-", "--out", "report", "--quiet", input=rows).returncode == 0
+    assert not [name for name in files(here / "report") if "stdin" in name]
+    assert cli("audit", "-", "--axis", "typo", "--out", "new", input=rows).returncode == 2
+    assert not (here / "new").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written(folder, here):
+    data = folder / "comments.parquet"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "evenset.cli", "audit", str(data), "--quiet"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 2
+    assert b"no space left" in done.stderr
+    narrow = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = cli("audit", data, "--quiet", env=narrow)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(cli("audit", data, "--quiet", "--json", env=narrow).stdout)["schema"] == "evenset.audit/1"
+
+
+@pytest.mark.parametrize("arguments", [["lexicon", "show", "identity"], ["measures"], ["audit", "{data}", "--json", "--quiet"]])
+def test_a_reader_that_goes_away_is_no_failure(folder, here, arguments):
+    words = [word.replace("{data}", str(folder / "comments.parquet")) for word in arguments]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "evenset.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize("arguments", [["lexicon", "show", "identity"], ["lexicon", "show"], ["measures"]])
+def test_what_is_printed_fits_80_columns(here, capsys, arguments):
+    assert invoke(arguments) == 0
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
+
+
+def test_a_file_name_that_is_no_utf8(folder, here):
+    name = os.fsencode(here) + b"/b\xff.csv"
+    try:
+        with open(name, "wb") as handle:
+            handle.write(b"text,label\n" + b"".join(b"she is gay %d,%d\n" % (i, i % 2) for i in range(50)))
+    except OSError:
+        pytest.skip("this file system has only names in UTF-8")
+    done = cli("audit", os.fsdecode(name), "--out", "report", "--quiet")
+    assert done.returncode == 0, done.stderr
+    json.loads((here / "report/audit.json").read_bytes())
+    done = cli("curate", os.fsdecode(name), "--config", folder / "evenset.toml", "--plan", "hide", "--out", "c", "--quiet")
+    assert (done.returncode, b"rename it" in done.stderr) == (2, True)
+    assert not (here / "c").exists()
