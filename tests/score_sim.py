@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+
 from evenset.finetune.scores import Items, Run, ScoreSet
 from evenset.finetune.yardstick import Entry, Yardstick
 

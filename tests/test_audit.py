@@ -11,6 +11,8 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
+
 from evenset.audit import AuditReport, run
 from evenset.audit.words import Speaker, strength
 from evenset.data import open as open_data
@@ -18,7 +20,6 @@ from evenset.data.config import CheckRule
 from evenset.data.dataset import Dataset
 from evenset.data.errors import InputError
 from evenset.data.hashing import row_keys
-from rich.console import Console
 
 COMMENTS = [
     (f"a {term} neighbour {k}", "1" if k < toxic else "0")

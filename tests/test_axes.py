@@ -3,14 +3,15 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from evenset.data.axes import Axis, parse_axes
 from evenset.data.dataset import Dataset
 from evenset.data.errors import InputError
 from evenset.data.lexicon import load
 from evenset.data.membership import Membership, coded
 from evenset.data.scan import Scanner
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NAMES = ("text", "label", "race", "toxic", "a+b", "x>=1")
 

@@ -8,13 +8,14 @@ from xml.etree import ElementTree
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from evenset.audit import Finding, check, init_config, run
 from evenset.audit.rules import default_rules, judge, rows_needed, rule_for, status_of
 from evenset.data.config import CheckRule, load, parse
 from evenset.data.dataset import Dataset
 from evenset.data.errors import InputError
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def finding(low=0.9, high=1.1, *, measure="label_log_ratio", axis="identity", group="gay", label="1", n=100, **more):

@@ -6,16 +6,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import evenset.data
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import evenset.data
 from evenset.curate import ROWS, Curation, prepare, restore, run
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def plan(*steps: dict[str, object]) -> Plan:

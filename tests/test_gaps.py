@@ -7,6 +7,11 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from score_sim import IMBALANCE, TERMS, Arm, simulate, stick
+from sklearn import metrics as reference
+
 from evenset.audit.intervals import newcombe_difference, wilson
 from evenset.data.errors import InputError
 from evenset.finetune import metrics
@@ -15,10 +20,6 @@ from evenset.finetune.gaps import measure
 from evenset.finetune.scores import ScoreSet, read
 from evenset.finetune.tables import CellContrasts, rates
 from evenset.finetune.yardstick import Yardstick, fpr_yardstick, tpr_yardstick
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from score_sim import IMBALANCE, TERMS, Arm, simulate, stick
-from sklearn import metrics as reference
 
 STICK = fpr_yardstick({"gay": (90, 50), "muslim": (80, 25), "sikh": (70, 8)}, total_n=2000, total_positive=200)
 

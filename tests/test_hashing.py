@@ -7,10 +7,11 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 import pytest
-from evenset.data import InputError
-from evenset.data.hashing import Seen, combine, hash64, mix, row_keys, uniform
 from hypothesis import given
 from hypothesis import strategies as st
+
+from evenset.data import InputError
+from evenset.data.hashing import Seen, combine, hash64, mix, row_keys, uniform
 
 TEXTS = st.lists(st.text(max_size=8), max_size=30)
 KEYS = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=30).map(lambda keys: np.array(keys, dtype=np.uint64))

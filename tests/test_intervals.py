@@ -4,6 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
 from evenset.audit.intervals import (
     cramers_v,
     kish,
@@ -13,9 +17,6 @@ from evenset.audit.intervals import (
     wilson,
     z_of,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binom
 
 COUNT = st.integers(0, 400)
 

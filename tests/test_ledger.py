@@ -3,11 +3,12 @@
 import stat
 from pathlib import Path
 
-import evenset.data
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+import evenset.data
 from evenset.curate import SCHEMA, run
 from evenset.curate.ledger import names_of, read_ledger
 from evenset.data.config import Plan, parse

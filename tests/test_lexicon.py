@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 
 import pytest
+
 from evenset.data.errors import InputError
 from evenset.data.lexicon import CASES, builtin_names, load, validate
 

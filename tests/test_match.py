@@ -3,11 +3,12 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from evenset.data.lexicon import Form, Group, Lexicon, load
 from evenset.data.match import Matcher
 from evenset.data.tokens import fold, tokenize
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 JOINING = {" ": " ", "-": " ", "_": " ", "'": "'", "’": "'"}
 

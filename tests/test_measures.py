@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from evenset.audit import MEASURES, measures_markdown, run
 from evenset.audit.findings import Settings
 from evenset.audit.measures import findings_of

@@ -11,13 +11,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
-import evenset.data
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+
+import evenset.data
 from evenset.data import Columns, Dataset, InputError
 from evenset.data.dataset import BATCH_BYTES
 from evenset.data.presets import PROFESSIONS

@@ -2,16 +2,17 @@
 
 from collections import Counter
 
-import evenset.data
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import evenset.data
 from evenset.curate import Curation, prepare, run
 from evenset.curate.placebo import Vocabulary
 from evenset.data.config import Plan, parse
 from evenset.data.tokens import tokenize
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def plan(*steps: dict[str, object]) -> Plan:

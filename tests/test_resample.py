@@ -2,17 +2,18 @@
 
 from collections import Counter
 
-import evenset.data
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import evenset.data
 from evenset.curate import Curation, run
 from evenset.curate.resample import to_independence, to_level
 from evenset.curate.units import draw
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 TEXT = {"she": "She works.", "he": "He works.", "both": "She and he work.", "none": "It works."}
 

@@ -6,16 +6,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import evenset.data
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import evenset.data
 from evenset.curate import restore, run
 from evenset.curate.undo import without_keys
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 
 def plan(*steps: dict[str, object]) -> Plan:

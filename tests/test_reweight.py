@@ -1,16 +1,17 @@
 """Weights: group and label independent, both margins kept, the cap held, input weights counted in."""
 
-import evenset.data
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import evenset.data
 from evenset.curate import Curation, run
 from evenset.curate.reweight import capped, cramers_v, kamiran_calders, per_term
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 TEXTS = {"gay": "a gay man", "asian": "an asian man", "both": "a gay asian", "none": "a man"}
 

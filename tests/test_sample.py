@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from evenset.data import lexicon
 from evenset.data.axes import parse_axes
 from evenset.data.dataset import Dataset

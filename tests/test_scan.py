@@ -4,6 +4,7 @@ import threading
 
 import pyarrow as pa
 import pytest
+
 from evenset.data import open as open_data
 from evenset.data.axes import Axis, parse_axes
 from evenset.data.dataset import Dataset

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from evenset.data.errors import InputError
 from evenset.finetune import scores as seam
 from evenset.finetune.scores import SCORES, concat, load, normalise, read, write
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def foreign(**changes: list[object]) -> pa.Table:

@@ -1,12 +1,13 @@
 """Scrubbing: what goes, what stays byte for byte, and that doing it twice changes nothing more."""
 
-import evenset.data
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import evenset.data
 from evenset.curate import run
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LEXICON = """
 [lexicon]

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-import evenset.data
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import evenset.data
 from evenset.curate import Curation, run
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 COLOURS = """
 [lexicon]

@@ -7,14 +7,15 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from evenset.audit.counting import tally_batch
 from evenset.audit.tally import UNIT, AxisNote, Cell, Coverage, GroupNote, LexiconNote, Tally, total
 from evenset.data.axes import parse_axes
 from evenset.data.dataset import Dataset
 from evenset.data.errors import InputError
 from evenset.data.scan import BUCKET_EDGES, Scanner, scan
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SPECS = ["pronouns", "identity", "column:team", "pronouns+column:team"]
 WORDS = {"she": ("she",), "he": ("he",), "both": ("she", "he"), "none": (), "gay": ("gay",), "many": ("gay", "muslim")}

@@ -7,11 +7,12 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from evenset.data import tokens as tokens_module
 from evenset.data.errors import InputError
 from evenset.data.tokens import fold, tokenize
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 # Letters of every width in UTF-8, combining marks, digits of other scripts, and things that separate.
 ALPHABET = (

@@ -4,18 +4,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-import evenset.data
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import evenset.data
 from evenset.curate import Curation, prepare, run
 from evenset.curate.topup import fill, needed
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def plan(**step: object) -> Plan:

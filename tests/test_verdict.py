@@ -13,6 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from scipy import stats
+from score_sim import TERMS, Arm, simulate, stick, to_table
+
 from evenset.data.config import VerdictConfig
 from evenset.data.errors import InputError
 from evenset.finetune.decide import DECISIONS, Evidence, Guard, Margins, decide
@@ -31,11 +37,6 @@ from evenset.finetune.resampling import multi_bootstrap, sign_flip
 from evenset.finetune.scores import Items, Run, ScoreSet, write
 from evenset.finetune.verdict import Verdict, verify, verify_files
 from evenset.finetune.yardstick import Entry, Yardstick, tpr_yardstick
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from rich.console import Console
-from scipy import stats
-from score_sim import TERMS, Arm, simulate, stick, to_table
 
 
 def interval(estimate: float, half: float = 0.01, *, seeds: int = 6, clusters: int = 100) -> Interval:

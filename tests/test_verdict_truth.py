@@ -7,13 +7,14 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import stats
+from score_sim import IMBALANCE, TERMS, Arm, crossed, simulate, stick
+
 from evenset.finetune.decide import Margins
 from evenset.finetune.design import Design, design
 from evenset.finetune.scores import Items, Run, ScoreSet
 from evenset.finetune.verdict import verify
 from evenset.finetune.yardstick import tpr_yardstick
-from scipy import stats
-from score_sim import IMBALANCE, TERMS, Arm, crossed, simulate, stick
 
 THRESHOLD = 1.0
 SKELETON_SD = 0.6

@@ -9,17 +9,18 @@ import json
 import os
 from pathlib import Path
 
-import evenset.data
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_open import FORMS, TEXTS, make, packed, save_hf, table
+
+import evenset.data
 from evenset.data import Dataset, InputError
 from evenset.data.files import sha256_file
 from evenset.data.writers import open_writer, output_name
 from evenset.data.writers_text import edited
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from test_open import FORMS, TEXTS, make, packed, save_hf, table
 
 FIXTURE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 # What a CSV cell can hold: no NUL, no half surrogates.

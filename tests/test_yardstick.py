@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evenset.data.errors import InputError
-from evenset.finetune.yardstick import Yardstick, fpr_yardstick, load, tpr_yardstick
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from evenset.data.errors import InputError
+from evenset.finetune.yardstick import Yardstick, fpr_yardstick, load, tpr_yardstick
 
 COUNTS = {"gay": (120, 70), "muslim": (60, 20), "old": (300, 30), "sikh": (8, 1), "deaf": (30, 0)}
 
