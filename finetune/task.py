@@ -88,7 +88,12 @@ def open_task(config: Config) -> Task:
     if data.train == "-":
         raise InputError("data.train: training reads its rows more than once, so they cannot come from -; name a file")
     train = _open(data, data.train, need_label=True)
-    axes = parse_axes(data.axes, names=train.names)
+    with _said_of("data"):
+        axes = parse_axes(data.axes, names=train.names)
+    for name, plan in config.plan.items():  # now, and not when the audit is through
+        for number, step in enumerate(plan.step, start=1):
+            with _said_of(f"plan.{name}.step[{number}]"):
+                parse_axes([step.axis], names=train.names)
     axis = _verdict_axis(config, axes)
     parts, notes = _parts(config, train)
     labels, texts, counted = _census(parts["train"])
@@ -139,7 +144,7 @@ def _said_of(section: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        message = re.sub(r"--([a-z-]+)", lambda flag: f"{section}.{flag.group(1).replace('-', '_')}", str(error))
+        message = re.sub(r"--([a-z-]+)", lambda flag: f"{section}.{_key(section, flag.group(1))}", str(error))
         raise InputError(message if f"{section}." in message else f"{section}: {message}") from error
 
 
@@ -172,6 +177,10 @@ def _parts(config: Config, train: Dataset) -> tuple[dict[str, Dataset], list[str
     if config.probe is not None:
         parts["probe"] = _open_probe(config.probe, train)
     return parts, notes
+
+
+def _key(section: str, flag: str) -> str:
+    return "axes" if (section, flag) == ("data", "axis") else flag.replace("-", "_")
 
 
 def _open_probe(probe: ProbeConfig, train: Dataset) -> Dataset:

@@ -249,6 +249,8 @@ def test_messages_spell_control_characters_out(odd, here, capsys):
         (["sample", "bios", "--rows", "0", "--out", "x"], "0 is not in the range"),
         (["run", "--config", "{outside}", "--out", "x"], 'arm name "../../up"'),
         (["run", "--config", "{column}", "--out", "x"], "(data.text)"),
+        (["run", "--config", "{step}", "--out", "x"], 'plan.hide.step[1].axis "identiti" means nothing'),
+        (["run", "--config", "{axes}", "--out", "x"], 'data.axes "identiti" means nothing'),
         (["run", "--config", "{probe}", "--out", "x"], "probe: there is no file"),
     ],
 )
@@ -258,6 +260,8 @@ def test_a_wrong_call_leaves_no_folder_behind(folder, here, tmp_path_factory, ca
     text = (folder / "evenset.toml").read_text()
     (other / "outside.toml").write_text(text + '[[arm]]\nplan = "hide"\nname = "../../up"\n')
     (other / "column.toml").write_text(text.replace('text = "text"', 'text = "txet"'))
+    (other / "axes.toml").write_text(text.replace('axes = ["identity"]', 'axes = ["identiti"]'))
+    (other / "step.toml").write_text(text.replace('"scrub"\naxis = "identity"', '"scrub"\naxis = "identiti"'))
     (other / "probe.toml").write_text(text + '[probe]\npath = "nothing.csv"\n')
     names = {f"{{{path.stem}}}": str(path) for path in other.iterdir()} | {"{data}": str(folder / "comments.parquet")}
     assert invoke([names.get(word, word) for word in arguments]) == 2
