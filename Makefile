@@ -14,7 +14,7 @@ demo: $(VENV)/.demo
 	$(BIN)/evenset demo --out demo --overwrite
 
 test: $(VENV)/.all
-	$(BIN)/python -m pytest --doctest-modules --pyargs tests evenset.audit evenset.curate evenset.data evenset.finetune
+	$(BIN)/python -m pytest -n auto --doctest-modules --pyargs tests evenset.audit evenset.curate evenset.data evenset.finetune
 
 quick: $(VENV)/.all
 	$(BIN)/python -m pytest -m "not slow and not real" -x
