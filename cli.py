@@ -39,7 +39,6 @@ def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return apply
 
 
-
 class _Place(click.Path):
     """A path; an empty one (an unset variable of a script) is an error and not the current folder."""
 
@@ -49,10 +48,14 @@ class _Place(click.Path):
         return super().convert(value, param, ctx)
 
 
-_config = click.option("--config", "config_path", type=click.Path(path_type=Path), help="evenset.toml; flags override it.")
+_config = click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), help="evenset.toml; flags override it."
+)
 _out = click.option("--out", type=_Place(path_type=Path), help="Folder for the results; whole or absent, never half.")
 _seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random draw.")
-_overwrite = click.option("--overwrite", is_flag=True, help="Use the --out folder even if it holds another run's files.")
+_overwrite = click.option(
+    "--overwrite", is_flag=True, help="Use the --out folder even if it holds another run's files."
+)
 _quiet = click.option("--quiet", is_flag=True, help="No progress and no guesses on stderr.")
 _json = click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout; the rest on stderr.")
 _columns = _options(
@@ -60,7 +63,10 @@ _columns = _options(
     click.option("--label", help="Column with the label."),
     click.option("--positive", help="Value of the label that counts as positive."),
     click.option("--label-threshold", type=float, metavar="X", help="Label is positive when its number is >= X."),
-    click.option("--axis", "axes", multiple=True, metavar="NAME", help="pronouns, identity, column:COL, column:COL>=0.5, lexicon:FILE, A+B. Repeatable."),
+    click.option(
+        "--axis", "axes", multiple=True, metavar="NAME",
+        help="pronouns, identity, column:COL, column:COL>=0.5, lexicon:FILE, A+B. Repeatable.",
+    ),
     click.option("--weight", help="Column with row weights."),
     click.option("--id", "id_column", help="Column that names each row; otherwise rows are named by their content."),
     click.option("--preset", help="bias-in-bios, jigsaw or civil-comments: the columns these data sets come with."),
@@ -71,7 +77,7 @@ _columns = _options(
 @click.group(context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="evenset")
 def cli() -> None:
-    """Will your fine-tuning data teach a model a social bias? Audit it, change it, and prove that the gap shrank.
+    r"""Will your fine-tuning data teach a model a social bias? Audit it, change it, and prove that the gap shrank.
 
     \b
     evenset demo                              the whole loop on a built-in sample
@@ -92,8 +98,18 @@ def cli() -> None:
 @_seed
 @_quiet
 @_json
-def audit(data: tuple[str, ...], config_path: Path | None, measures: str | None, out: Path | None, overwrite: bool, seed: int, quiet: bool, as_json: bool, **flags: Any) -> int:  # noqa: E501, FBT001
-    """Score the bias of DATA: who is mentioned, with which label, and how sure that is.
+def audit(
+    data: tuple[str, ...],
+    config_path: Path | None,
+    measures: str | None,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    r"""Score the bias of DATA: who is mentioned, with which label, and how sure that is.
 
     DATA is csv, tsv, jsonl (.gz, .zst), parquet, arrow, a Hugging Face dataset folder, a glob, or - for stdin. Columns
     that are not named are guessed from the file and said aloud.
@@ -111,7 +127,15 @@ def audit(data: tuple[str, ...], config_path: Path | None, measures: str | None,
     axes = _axes(config, flags, dataset)
     with _claimed(out, "audit", [dataset.sha256(), axes, chosen, config.model_dump_json()], overwrite=overwrite):
         with _progress(quiet=quiet or as_json) as progress:
-            report = room.run(dataset, axes=axes, rules=config.check, reference=config.reference, measures=chosen, seed=seed, progress=progress)  # noqa: E501
+            report = room.run(
+                dataset,
+                axes=axes,
+                rules=config.check,
+                reference=config.reference,
+                measures=chosen,
+                seed=seed,
+                progress=progress,
+            )
         if out is not None:
             report.save(out)
     if as_json:
@@ -134,8 +158,20 @@ def audit(data: tuple[str, ...], config_path: Path | None, measures: str | None,
 @_seed
 @_quiet
 @_json
-def curate(data: tuple[str, ...], config_path: Path | None, plan_name: str | None, placebo: bool, dry_run: bool, out: Path | None, overwrite: bool, seed: int, quiet: bool, as_json: bool, **flags: Any) -> int:  # noqa: E501, FBT001
-    """Apply a plan to DATA: edits, then copies, then selection, then weights. Every change goes into a ledger.
+def curate(
+    data: tuple[str, ...],
+    config_path: Path | None,
+    plan_name: str | None,
+    placebo: bool,
+    dry_run: bool,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    r"""Apply a plan to DATA: edits, then copies, then selection, then weights. Every change goes into a ledger.
 
     \b
     evenset curate train.csv --config evenset.toml --plan scrub --dry-run
@@ -147,7 +183,9 @@ def curate(data: tuple[str, ...], config_path: Path | None, plan_name: str | Non
     from .data.config import Config as ConfigModel
 
     if config_path is None:
-        raise InputError("curate needs --config FILE with a [plan.NAME]. `evenset check DATA --init` writes a first one.")
+        raise InputError(
+            "curate needs --config FILE with a [plan.NAME]. `evenset check DATA --init` writes a first one."
+        )
     if out is None and not dry_run:
         raise InputError("curate needs --out DIR for the curated rows, or --dry-run to write nothing.")
     config: ConfigModel = _load(config_path)
@@ -160,7 +198,9 @@ def curate(data: tuple[str, ...], config_path: Path | None, plan_name: str | Non
     axes = _axes(config, flags, dataset)
     key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, axes]
     with _claimed(None if dry_run else out, "curate", key, overwrite=overwrite), _progress(quiet=quiet or as_json):
-        result = room.run(dataset, plan, axes=axes, seed=seed, placebo=placebo, out=None if dry_run else out, dry_run=dry_run)  # noqa: E501
+        result = room.run(
+            dataset, plan, axes=axes, seed=seed, placebo=placebo, out=None if dry_run else out, dry_run=dry_run
+        )
     if as_json:
         _print_json(result.to_dict())
     else:
@@ -177,8 +217,10 @@ def curate(data: tuple[str, ...], config_path: Path | None, plan_name: str | Non
 @click.option("--out", required=True, type=_Place(path_type=Path), help="Folder for the restored rows.")
 @_overwrite
 @_quiet
-def restore(curated: str, ledger: Path, original: str | None, text: str | None, out: Path, overwrite: bool, quiet: bool) -> int:  # noqa: FBT001
-    """Give back the rows as they were before a curation, order included.
+def restore(
+    curated: str, ledger: Path, original: str | None, text: str | None, out: Path, overwrite: bool, quiet: bool
+) -> int:
+    r"""Give back the rows as they were before a curation, order included.
 
     \b
     evenset restore curated/data.csv --ledger curated/ledger.parquet --out back/
@@ -197,8 +239,8 @@ def restore(curated: str, ledger: Path, original: str | None, text: str | None, 
 @_overwrite
 @_quiet
 @_json
-def finetune(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:  # noqa: FBT001
-    """Train every arm (plan x upstream) over all seeds and say whether the gap shrank. Finished runs are kept.
+def finetune(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:
+    r"""Train every arm (plan x upstream) over all seeds and say whether the gap shrank. Finished runs are kept.
 
     \b
     evenset finetune --config evenset.toml --out out/
@@ -212,8 +254,8 @@ def finetune(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, 
 @_overwrite
 @_quiet
 @_json
-def run(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:  # noqa: FBT001
-    """Run the whole loop of a config. Stopped half-way, the same command goes on where it was.
+def run(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:
+    r"""Run the whole loop of a config. Stopped half-way, the same command goes on where it was.
 
     \b
     evenset run --config examples/toxicity.toml --out out/toxicity
@@ -221,7 +263,9 @@ def run(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_js
     return _pipeline(config_path, out, overwrite=overwrite, quiet=quiet, as_json=as_json, write_curated=True)
 
 
-def _pipeline(config_path: Path, out: Path | None, *, overwrite: bool, quiet: bool, as_json: bool, write_curated: bool) -> int:
+def _pipeline(
+    config_path: Path, out: Path | None, *, overwrite: bool, quiet: bool, as_json: bool, write_curated: bool
+) -> int:
     from . import finetune as room
     from .finetune.report import verdict_table
 
@@ -239,7 +283,9 @@ def _pipeline(config_path: Path, out: Path | None, *, overwrite: bool, quiet: bo
 
 @cli.command(short_help="Gaps and verdict from anyone's predictions.")
 @click.argument("scores", nargs=-1, required=True)
-@click.option("--yardstick", required=True, type=click.Path(path_type=Path), help="audit.json of the raw training data.")
+@click.option(
+    "--yardstick", required=True, type=click.Path(path_type=Path), help="audit.json of the raw training data."
+)
 @_config
 @click.option("--axis", help="Axis of the yardstick; needless where the audit has one.")
 @click.option("--measure", type=click.Choice(["fpr", "tpr"]), help="Which gap; default from the config, else fpr.")
@@ -247,8 +293,18 @@ def _pipeline(config_path: Path, out: Path | None, *, overwrite: bool, quiet: bo
 @_overwrite
 @_quiet
 @_json
-def verify(scores: tuple[str, ...], yardstick: Path, config_path: Path | None, axis: str | None, measure: str | None, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:  # noqa: E501, FBT001
-    """Judge predictions that any trainer made: csv or parquet with arm, upstream, seed, id, label, score and groups.
+def verify(
+    scores: tuple[str, ...],
+    yardstick: Path,
+    config_path: Path | None,
+    axis: str | None,
+    measure: str | None,
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    r"""Judge predictions that any trainer made: csv or parquet with arm, upstream, seed, id, label, score and groups.
 
     \b
     evenset audit train.csv --out audit/
@@ -284,8 +340,19 @@ def verify(scores: tuple[str, ...], yardstick: Path, config_path: Path | None, a
 @_seed
 @_quiet
 @_json
-def check(data: tuple[str, ...], config_path: Path | None, write_init: bool, allow_unclear: bool, out: Path | None, overwrite: bool, seed: int, quiet: bool, as_json: bool, **flags: Any) -> int:  # noqa: E501, FBT001
-    """Compare the audit of DATA with limits; exit 0 passed, 1 failed, 3 unclear.
+def check(
+    data: tuple[str, ...],
+    config_path: Path | None,
+    write_init: bool,
+    allow_unclear: bool,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    r"""Compare the audit of DATA with limits; exit 0 passed, 1 failed, 3 unclear.
 
     \b
     evenset check comments.csv --init                     writes evenset.toml
@@ -311,7 +378,9 @@ def check(data: tuple[str, ...], config_path: Path | None, write_init: bool, all
         return 0
     with _claimed(out, "check", [dataset.sha256(), axes, config.model_dump_json()], overwrite=overwrite):
         with _progress(quiet=quiet or as_json) as progress:
-            report = room.run(dataset, axes=axes, rules=config.check, reference=config.reference, seed=seed, progress=progress)  # noqa: E501
+            report = room.run(
+                dataset, axes=axes, rules=config.check, reference=config.reference, seed=seed, progress=progress
+            )
         result = room.check(report, rules=config.check)
         if out is not None:
             result.save(out)
@@ -319,17 +388,22 @@ def check(data: tuple[str, ...], config_path: Path | None, write_init: bool, all
         _print_json(result.to_dict())
     else:
         _stdout().print(result.table())
-        _say(f"written: {out / 'check.json'}, {out / 'junit.xml'}" if out else "for CI: --out DIR writes junit.xml", quiet=quiet)
+        _say(
+            f"written: {out / 'check.json'}, {out / 'junit.xml'}" if out else "for CI: --out DIR writes junit.xml",
+            quiet=quiet,
+        )
     return int(result.exit_code(allow_unclear=allow_unclear))
 
 
 @cli.command(short_help="The whole loop on the built-in sample; no network, no GPU.")
-@click.option("--out", type=_Place(path_type=Path), default=Path("demo"), show_default=True, help="Folder for the results.")
+@click.option(
+    "--out", type=_Place(path_type=Path), default=Path("demo"), show_default=True, help="Folder for the results."
+)
 @click.option("--rows", type=click.IntRange(min=500), default=None, help="Rows of the training sample.")
 @_overwrite
 @_quiet
-def demo(out: Path, rows: int | None, overwrite: bool, quiet: bool) -> int:  # noqa: FBT001
-    """Run audit, curate, finetune and verdict on a synthetic sample whose bias we planted, and compare with the truth.
+def demo(out: Path, rows: int | None, overwrite: bool, quiet: bool) -> int:
+    r"""Run audit, curate, finetune and verdict on a synthetic sample whose bias we planted, and compare with the truth.
 
     \b
     evenset demo --out demo/
@@ -350,8 +424,8 @@ def demo(out: Path, rows: int | None, overwrite: bool, quiet: bool) -> int:  # n
 @click.option("--out", type=_Place(path_type=Path), default=Path("sample"), show_default=True)
 @_overwrite
 @_quiet
-def sample(kind: str, rows: int, seed: int, out: Path, overwrite: bool, quiet: bool) -> int:  # noqa: FBT001
-    """Write synthetic biographies or comments and truth.json, which says what was planted.
+def sample(kind: str, rows: int, seed: int, out: Path, overwrite: bool, quiet: bool) -> int:
+    r"""Write synthetic biographies or comments and truth.json, which says what was planted.
 
     \b
     evenset sample bios --rows 20000 --seed 1 --out sample/
@@ -373,7 +447,7 @@ def lexicon() -> None:
 @lexicon.command("show", short_help="The groups and forms of a lexicon.")
 @click.argument("name", required=False)
 @_json
-def lexicon_show(name: str | None, as_json: bool) -> int:  # noqa: FBT001
+def lexicon_show(name: str | None, as_json: bool) -> int:
     """Print the groups and forms of lexicon NAME (built-in or a file); without NAME list the built-in ones."""
     from rich.table import Table
 
@@ -387,7 +461,10 @@ def lexicon_show(name: str | None, as_json: bool) -> int:  # noqa: FBT001
             _stdout().print("\n".join(names))
         return 0
     book = room.load(name)
-    rows = [(g.axis, g.name, ", ".join(f.text for f in book.forms if f.group == i), g.ambiguous) for i, g in enumerate(book.groups)]
+    rows = [
+        (g.axis, g.name, ", ".join(f.text for f in book.forms if f.group == i), g.ambiguous)
+        for i, g in enumerate(book.groups)
+    ]
     if as_json:
         _print_json({
             "name": book.name, "version": book.version, "language": book.language, "source": book.source,
@@ -453,7 +530,9 @@ def _axes(config: Config, flags: dict[str, Any], dataset: Dataset) -> list[str]:
     return list(dataset.suggested_axes)
 
 
-def _open(data: Sequence[str], config: Config, flags: dict[str, Any], *, quiet: bool, spool: Path | None, compare: bool) -> Dataset:  # noqa: E501
+def _open(
+    data: Sequence[str], config: Config, flags: dict[str, Any], *, quiet: bool, spool: Path | None, compare: bool
+) -> Dataset:
     """The dataset that the arguments, or else the config, name; what had to be guessed is said on stderr."""
     from . import data as room
 
@@ -466,7 +545,7 @@ def _open(data: Sequence[str], config: Config, flags: dict[str, Any], *, quiet: 
     elif section.train is not None:
         source = section.train
     else:
-        raise room.InputError("no DATA given: name a file, or a config with [data] train = \"...\".")
+        raise room.InputError('no DATA given: name a file, or a config with [data] train = "...".')
     chosen: dict[str, Any] = {
         name: flags.get(flag) if flags.get(flag) is not None else getattr(section, name)
         for name, flag in {
@@ -509,7 +588,6 @@ def _claimed(out: Path | None, command: str, key: list[Any], *, overwrite: bool)
     import hashlib
 
     from .data.atomic import MEDIUM, unwritable
-
     from .data.files import OutputFolder
 
     fingerprint = hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:16]
@@ -531,7 +609,14 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None]
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:  # noqa: E501
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as bar:
         tasks: dict[str, Any] = {}
 
         def update(what: str, done: int, total: int | None) -> None:
@@ -651,13 +736,15 @@ def invoke(arguments: Sequence[str] | None) -> int:
             return EXIT_INPUT
         if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
             # Texts are checked when they are read, so this can only come from the arguments.
-            click.echo("error: the name of a file or column is not UTF-8 and cannot be written down; rename it", err=True)
+            click.echo(
+                "error: the name of a file or column is not UTF-8 and cannot be written down; rename it", err=True
+            )
             return EXIT_INPUT
         if os.environ.get("EVENSET_DEBUG"):
             raise
         click.echo(
-            f"defect: {type(error).__name__}: {_shown(str(error))}\nThis is a fault of evenset {__version__}, not of your "
-            "data. Please report it with the output of the same command under EVENSET_DEBUG=1.",
+            f"defect: {type(error).__name__}: {_shown(str(error))}\nThis is a fault of evenset {__version__}, not of "
+            "your data. Please report it with the output of the same command under EVENSET_DEBUG=1.",
             err=True,
         )
         return 4

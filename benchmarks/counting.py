@@ -21,6 +21,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
 from evenset.data.arrays import distinct
 from evenset.data.axes import Axis
 from evenset.data.dataset import Dataset

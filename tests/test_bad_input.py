@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import evenset.data
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+import evenset.data
 from evenset.data import EvensetError, InputError
 from evenset.data.hashing import row_keys
 from evenset.data.writers import open_writer

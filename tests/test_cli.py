@@ -83,7 +83,9 @@ def test_a_folder_of_another_run_is_not_touched(folder, here, capsys):
     assert invoke(["audit", str(folder / "comments.parquet"), "--axis", "pronouns", "--out", "report", "--quiet"]) == 2
     assert "another run" in capsys.readouterr().err
     assert {name: (here / "report" / name).read_bytes() for name in files(here / "report")} == before
-    assert invoke(["audit", str(folder / "comments.parquet"), "--axis", "pronouns", "--out", "report", "--overwrite"]) == 0
+    assert (
+        invoke(["audit", str(folder / "comments.parquet"), "--axis", "pronouns", "--out", "report", "--overwrite"]) == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,10 @@ def test_curate_then_restore_gives_the_rows_back(folder, here):
     import pyarrow.parquet as pq
 
     data = str(folder / "comments.parquet")
-    assert invoke(["curate", data, "--config", str(folder / "evenset.toml"), "--plan", "hide", "--out", "c", "--quiet"]) == 0
+    assert (
+        invoke(["curate", data, "--config", str(folder / "evenset.toml"), "--plan", "hide", "--out", "c", "--quiet"])
+        == 0
+    )
     assert {"data.parquet", "ledger.parquet", "curation.json"} <= files(here / "c")
     assert invoke(["restore", "c/data.parquet", "--ledger", "c/ledger.parquet", "--out", "back", "--quiet"]) == 0
     (restored,) = [here / "back" / name for name in files(here / "back") if name.endswith(".parquet")]
@@ -138,7 +143,9 @@ def test_init_then_check_passes_and_a_limit_of_nothing_fails(folder, here, capsy
     assert invoke(["check", data, "--init"]) == 0
     assert invoke(["check", data, "--config", "evenset.toml", "--out", "ok", "--allow-unclear"]) == 0
     assert {"check.json", "junit.xml"} <= files(here / "ok")
-    (here / "hard.toml").write_text('[[check]]\nmeasure = "cramers_v"\naxis = "identity"\nwarn = 0.0001\nfail = 0.0002\n')
+    (here / "hard.toml").write_text(
+        '[[check]]\nmeasure = "cramers_v"\naxis = "identity"\nwarn = 0.0001\nfail = 0.0002\n'
+    )
     assert invoke(["check", data, "--config", "hard.toml", "--out", "bad"]) == 1
     capsys.readouterr()
 
@@ -288,7 +295,10 @@ def test_a_failed_overwrite_loses_nothing(folder, here, capsys):
     assert {name: (here / "report" / name).read_bytes() for name in files(here / "report")} == before
     assert invoke(["check", data, "--config", str(folder / "evenset.toml"), "--out", "report", "--overwrite"]) == 2
     (here / "c.toml").write_text('[[check]]\nmeasure = "cramers_v"\nfail = 0.9\n')
-    assert invoke(["check", data, "--config", "c.toml", "--out", "report", "--overwrite", "--quiet", "--allow-unclear"]) == 0
+    assert (
+        invoke(["check", data, "--config", "c.toml", "--out", "report", "--overwrite", "--quiet", "--allow-unclear"])
+        == 0
+    )
     kept = {name for name in files(here / "report") if not name.startswith(".evenset")}
     assert kept == {"check.json", "junit.xml", "notes.txt"}
 
@@ -306,7 +316,10 @@ def test_output_that_cannot_be_written(folder, here):
     data = folder / "comments.parquet"
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "evenset.cli", "audit", str(data), "--quiet"], stdout=full, stderr=subprocess.PIPE, check=False
+            [sys.executable, "-m", "evenset.cli", "audit", str(data), "--quiet"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
         )
     assert done.returncode == 2
     assert b"no space left" in done.stderr
@@ -316,7 +329,9 @@ def test_output_that_cannot_be_written(folder, here):
     assert json.loads(cli("audit", data, "--quiet", "--json", env=narrow).stdout)["schema"] == "evenset.audit/1"
 
 
-@pytest.mark.parametrize("arguments", [["lexicon", "show", "identity"], ["measures"], ["audit", "{data}", "--json", "--quiet"]])
+@pytest.mark.parametrize(
+    "arguments", [["lexicon", "show", "identity"], ["measures"], ["audit", "{data}", "--json", "--quiet"]]
+)
 def test_a_reader_that_goes_away_is_no_failure(folder, here, arguments):
     words = [word.replace("{data}", str(folder / "comments.parquet")) for word in arguments]
     process = subprocess.Popen(
@@ -337,13 +352,16 @@ def test_what_is_printed_fits_80_columns(here, capsys, arguments):
 def test_a_file_name_that_is_no_utf8(folder, here):
     name = os.fsencode(here) + b"/b\xff.csv"
     try:
-        with open(name, "wb") as handle:
-            handle.write(b"text,label\n" + b"".join(b"she is gay %d,%d\n" % (i, i % 2) for i in range(50)))
+        Path(os.fsdecode(name)).write_bytes(
+            b"text,label\n" + b"".join(b"she is gay %d,%d\n" % (i, i % 2) for i in range(50))
+        )
     except OSError:
         pytest.skip("this file system has only names in UTF-8")
     done = cli("audit", os.fsdecode(name), "--out", "report", "--quiet")
     assert done.returncode == 0, done.stderr
     json.loads((here / "report/audit.json").read_bytes())
-    done = cli("curate", os.fsdecode(name), "--config", folder / "evenset.toml", "--plan", "hide", "--out", "c", "--quiet")
+    done = cli(
+        "curate", os.fsdecode(name), "--config", folder / "evenset.toml", "--plan", "hide", "--out", "c", "--quiet"
+    )
     assert (done.returncode, b"rename it" in done.stderr) == (2, True)
     assert not (here / "c").exists()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from evenset.data import InputError
 from evenset.data.errors import require, suggest
 from evenset.data.files import (
@@ -305,7 +306,7 @@ class TestOutputFolder:
             assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
     def test_after_an_error_what_was_finished_is_kept(self, tmp_path: Path) -> None:
-        with pytest.raises(KeyboardInterrupt), self.claim(tmp_path / "out") as folder:
+        with pytest.raises(KeyboardInterrupt), self.claim(tmp_path / "out") as folder:  # noqa: PT012
             write_text(folder / "runs" / "1.json", "done")
             raise KeyboardInterrupt
         with self.claim(tmp_path / "out") as folder:
