@@ -77,7 +77,7 @@ _columns = _options(
 @click.group(context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="evenset")
 def cli() -> None:
-    r"""Will your fine-tuning data teach a model a social bias? Audit it, change it, and prove that the gap shrank.
+    """Will your fine-tuning data teach a model a social bias? Audit it, change it, and prove that the gap shrank.
 
     \b
     evenset demo                              the whole loop on a built-in sample
@@ -109,7 +109,7 @@ def audit(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    r"""Score the bias of DATA: who is mentioned, with which label, and how sure that is.
+    """Score the bias of DATA: who is mentioned, with which label, and how sure that is.
 
     DATA is csv, tsv, jsonl (.gz, .zst), parquet, arrow, a Hugging Face dataset folder, a glob, or - for stdin. Columns
     that are not named are guessed from the file and said aloud.
@@ -171,7 +171,7 @@ def curate(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    r"""Apply a plan to DATA: edits, then copies, then selection, then weights. Every change goes into a ledger.
+    """Apply a plan to DATA: edits, then copies, then selection, then weights. Every change goes into a ledger.
 
     \b
     evenset curate train.csv --config evenset.toml --plan scrub --dry-run
@@ -220,7 +220,7 @@ def curate(
 def restore(
     curated: str, ledger: Path, original: str | None, text: str | None, out: Path, overwrite: bool, quiet: bool
 ) -> int:
-    r"""Give back the rows as they were before a curation, order included.
+    """Give back the rows as they were before a curation, order included.
 
     \b
     evenset restore curated/data.csv --ledger curated/ledger.parquet --out back/
@@ -240,7 +240,7 @@ def restore(
 @_quiet
 @_json
 def finetune(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:
-    r"""Train every arm (plan x upstream) over all seeds and say whether the gap shrank. Finished runs are kept.
+    """Train every arm (plan x upstream) over all seeds and say whether the gap shrank. Finished runs are kept.
 
     \b
     evenset finetune --config evenset.toml --out out/
@@ -255,7 +255,7 @@ def finetune(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, 
 @_quiet
 @_json
 def run(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:
-    r"""Run the whole loop of a config. Stopped half-way, the same command goes on where it was.
+    """Run the whole loop of a config. Stopped half-way, the same command goes on where it was.
 
     \b
     evenset run --config examples/toxicity.toml --out out/toxicity
@@ -304,7 +304,7 @@ def verify(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    r"""Judge predictions that any trainer made: csv or parquet with arm, upstream, seed, id, label, score and groups.
+    """Judge predictions that any trainer made: csv or parquet with arm, upstream, seed, id, label, score and groups.
 
     \b
     evenset audit train.csv --out audit/
@@ -352,7 +352,7 @@ def check(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    r"""Compare the audit of DATA with limits; exit 0 passed, 1 failed, 3 unclear.
+    """Compare the audit of DATA with limits; exit 0 passed, 1 failed, 3 unclear.
 
     \b
     evenset check comments.csv --init                     writes evenset.toml
@@ -403,7 +403,7 @@ def check(
 @_overwrite
 @_quiet
 def demo(out: Path, rows: int | None, overwrite: bool, quiet: bool) -> int:
-    r"""Run audit, curate, finetune and verdict on a synthetic sample whose bias we planted, and compare with the truth.
+    """Run audit, curate, finetune and verdict on a synthetic sample whose bias we planted, and compare with the truth.
 
     \b
     evenset demo --out demo/
@@ -425,7 +425,7 @@ def demo(out: Path, rows: int | None, overwrite: bool, quiet: bool) -> int:
 @_overwrite
 @_quiet
 def sample(kind: str, rows: int, seed: int, out: Path, overwrite: bool, quiet: bool) -> int:
-    r"""Write synthetic biographies or comments and truth.json, which says what was planted.
+    """Write synthetic biographies or comments and truth.json, which says what was planted.
 
     \b
     evenset sample bios --rows 20000 --seed 1 --out sample/
