@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 # An editable install in strict mode knows only the files there were: reinstall when one comes or goes.
 FILES := $(sort $(wildcard *.py */*.py */*.toml data/*/*.py data/*/*.toml)) pyproject.toml
 LIST := $(VENV)/.files
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# What setuptools says about its own future helps nobody who runs make.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MEASURES := $(BIN)/python -c "from evenset.audit.measures import measures_markdown as made; print(made(), end='')"
 EDITABLE := --config-settings editable_mode=strict -e
 
