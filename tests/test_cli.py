@@ -365,3 +365,23 @@ def test_a_file_name_that_is_no_utf8(folder, here):
     )
     assert (done.returncode, b"rename it" in done.stderr) == (2, True)
     assert not (here / "c").exists()
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "evenset", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("evenset, version ")
+
+
+def test_ctrl_c_during_the_imports_is_one_line():
+    code = (
+        "import builtins, runpy, sys\n"
+        "known = builtins.__import__\n"
+        "def stop(name, *rest):\n"
+        "    if name == 'click': raise KeyboardInterrupt\n"
+        "    return known(name, *rest)\n"
+        "builtins.__import__ = stop\n"
+        "from evenset.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped.\n")
