@@ -138,11 +138,8 @@ def audit(
             )
         if out is not None:
             report.save(out)
-    if as_json:
-        _print_json(report.to_dict())
-    else:
-        _stdout().print(report.scorecard())
-        _say(f"written: {out / 'audit.json'}" if out else "to keep the report: --out DIR", quiet=quiet)
+    note = f"written: {out / 'audit.json'}" if out else "to keep the report: --out DIR"
+    _answer(report, report.scorecard, note, quiet=quiet, as_json=as_json)
     return 0
 
 
@@ -180,7 +177,6 @@ def curate(
     """
     from . import curate as room
     from .data import InputError
-    from .data.config import Config as ConfigModel
 
     if config_path is None:
         raise InputError(
@@ -188,7 +184,7 @@ def curate(
         )
     if out is None and not dry_run:
         raise InputError("curate needs --out DIR for the curated rows, or --dry-run to write nothing.")
-    config: ConfigModel = _load(config_path)
+    config = _load(config_path)
     if plan_name is None:
         if len(config.plan) != 1:
             raise InputError(f"--plan NAME is needed; plans in {config_path}: {', '.join(config.plan) or 'none'}.")
@@ -197,15 +193,11 @@ def curate(
     dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=False)
     axes = _axes(config, flags, dataset)
     key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, axes]
-    with _claimed(None if dry_run else out, "curate", key, overwrite=overwrite), _progress(quiet=quiet or as_json):
-        result = room.run(
-            dataset, plan, axes=axes, seed=seed, placebo=placebo, out=None if dry_run else out, dry_run=dry_run
-        )
-    if as_json:
-        _print_json(result.to_dict())
-    else:
-        _stdout().print(result.summary())
-        _say("dry run: nothing was written" if dry_run else f"written: {out}", quiet=quiet)
+    target = None if dry_run else out
+    with _claimed(target, "curate", key, overwrite=overwrite):
+        result = room.run(dataset, plan, axes=axes, seed=seed, placebo=placebo, out=target, dry_run=dry_run)
+    note = "dry run: nothing was written" if dry_run else f"written: {out}"
+    _answer(result, result.summary, note, quiet=quiet, as_json=as_json)
     return 0
 
 
@@ -273,11 +265,7 @@ def _pipeline(
     out = out or Path("out") / config_path.stem
     with _claimed(out, "run", [config_path.stem], overwrite=overwrite), _progress(quiet=quiet or as_json) as progress:
         verdict = room.run(config, out=out, progress=progress, write_curated=write_curated)
-    if as_json:
-        _print_json(verdict.to_dict())
-    else:
-        _stdout().print(verdict_table(verdict))
-        _say(f"written: {out}", quiet=quiet)
+    _answer(verdict, lambda: verdict_table(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)
 
 
@@ -321,11 +309,8 @@ def verify(
         verdict = room.verify_files(scores, yardstick, settings=settings)
         if out is not None:
             verdict.save(out)
-    if as_json:
-        _print_json(verdict.to_dict())
-    else:
-        _stdout().print(verdict_table(verdict))
-        _say(f"written: {out / 'verdict.json'}" if out else "to keep the verdict: --out DIR", quiet=quiet)
+    note = f"written: {out / 'verdict.json'}" if out else "to keep the verdict: --out DIR"
+    _answer(verdict, lambda: verdict_table(verdict), note, quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)
 
 
@@ -384,14 +369,8 @@ def check(
         result = room.check(report, rules=config.check)
         if out is not None:
             result.save(out)
-    if as_json:
-        _print_json(result.to_dict())
-    else:
-        _stdout().print(result.table())
-        _say(
-            f"written: {out / 'check.json'}, {out / 'junit.xml'}" if out else "for CI: --out DIR writes junit.xml",
-            quiet=quiet,
-        )
+    note = f"written: {out / 'check.json'}, {out / 'junit.xml'}" if out else "for CI: --out DIR writes junit.xml"
+    _answer(result, result.table, note, quiet=quiet, as_json=as_json)
     return int(result.exit_code(allow_unclear=allow_unclear))
 
 
@@ -670,6 +649,15 @@ _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u20
 def _hush() -> None:
     """Whoever read our output went away (for example `| head`): not our failure. The exit code stays what it is."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _answer(result: Any, screen: Callable[[], Any], note: str, *, quiet: bool, as_json: bool) -> None:
+    """Print a result: as JSON alone, or as a person reads it with a note on what to do next."""
+    if as_json:
+        _print_json(result.to_dict())
+        return
+    _stdout().print(screen())
+    _say(note, quiet=quiet)
 
 
 def _say(message: str, *, quiet: bool) -> None:

@@ -55,6 +55,18 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
+def _medium_explained(target: Path) -> Iterator[None]:
+    """Turn trouble with the medium inside the block into the one message."""
+    try:
+        yield
+    except OSError as error:
+        # An error of another kind may come from reading the input; it is not ours to explain.
+        if error.errno in MEDIUM:
+            raise unwritable(target, error) from error
+        raise
+
+
+@contextmanager
 def atomic(path: str | PurePath, *, mode: int | None = None) -> Iterator[Path]:
     """Give a temporary file in the folder of `path`, renamed to `path` when the block ends well.
 
@@ -97,13 +109,8 @@ def atomic(path: str | PurePath, *, mode: int | None = None) -> Iterator[Path]:
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if mode is None else mode))
         except OSError as error:
             raise unwritable(target, error) from error
-        try:
+        with _medium_explained(target):
             yield temporary
-        except OSError as error:
-            # An error of another kind may come from reading the input; it is not ours to explain.
-            if error.errno in MEDIUM:
-                raise unwritable(target, error) from error
-            raise
         try:
             with temporary.open("rb+") as handle:
                 os.fsync(handle.fileno())
@@ -137,12 +144,8 @@ def atomic_folder(path: str | PurePath) -> Iterator[Path]:
             temporary.mkdir()
         except OSError as error:
             raise unwritable(target, error) from error
-        try:
+        with _medium_explained(target):
             yield temporary
-        except OSError as error:
-            if error.errno in MEDIUM:
-                raise unwritable(target, error) from error
-            raise
         try:
             for entry in temporary.rglob("*"):
                 if entry.is_file():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,17 +112,14 @@ def _codec(path: Path) -> str:
     return {"uncompressed": "none", "lz4_raw": "lz4"}.get(name, name)
 
 
-class ArrowSink:
-    """An IPC file, or a stream if the input was one."""
+class _IpcSink:
+    """Batches in Arrow's own format, with whatever writer is made for them."""
 
-    def __init__(self, path: Path, like: Dataset, file: int, extra: Extra) -> None:
+    def __init__(self, path: Path, like: Dataset, extra: Extra, make: Callable[[Any, pa.Schema], Any]) -> None:
         self._schema = output_schema(like, extra)
         self._text = like.columns.text
         self._file = pa.OSFile(str(path), "wb")
-        random_access = like.form != "arrow" or is_ipc_file(like.paths[file])
-        options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
-        make = pa.ipc.new_file if random_access else pa.ipc.new_stream
-        self._writer = make(self._file, self._schema, options=options)
+        self._writer = make(self._file, self._schema)
 
     def write(self, rows: Rows) -> None:
         """Add rows."""
@@ -135,7 +134,17 @@ class ArrowSink:
             self._file.close()
 
 
-class HfSink:
+class ArrowSink(_IpcSink):
+    """An IPC file, or a stream if the input was one."""
+
+    def __init__(self, path: Path, like: Dataset, file: int, extra: Extra) -> None:
+        random_access = like.form != "arrow" or is_ipc_file(like.paths[file])
+        options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+        make = pa.ipc.new_file if random_access else pa.ipc.new_stream
+        super().__init__(path, like, extra, partial(make, options=options))
+
+
+class HfSink(_IpcSink):
     """A folder as `datasets.Dataset.save_to_disk` writes it, in one data file."""
 
     _NAME = "data-00000-of-00001.arrow"
@@ -148,22 +157,11 @@ class HfSink:
         self._path = path
         self._folder = like.source.folder
         self._extra = extra
-        self._text = like.columns.text
-        self._schema = output_schema(like, extra)
-        self._file = pa.OSFile(str(path / self._NAME), "wb")
-        self._writer = pa.ipc.new_stream(self._file, self._schema)
-
-    def write(self, rows: Rows) -> None:
-        """Add rows."""
-        if rows.table.num_rows:
-            self._writer.write_batch(_batch(rows, self._text, self._schema))
+        super().__init__(path / self._NAME, like, extra, pa.ipc.new_stream)
 
     def close(self) -> None:
         """Finish the data file, then the two files that describe it."""
-        try:
-            self._writer.close()
-        finally:
-            self._file.close()
+        super().close()
         state = json.loads((self._folder / "state.json").read_text(encoding="utf-8"))
         state["_data_files"] = [{"filename": self._NAME}]
         # datasets keeps results of its own under this name: other rows must have another.

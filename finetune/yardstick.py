@@ -16,11 +16,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..audit.findings import MINIMUM_ROWS as MIN_CELL
+from ..audit.yardsticks import PRIOR_ROWS
 from ..data.errors import InputError
 from .scores import Floats
-
-MIN_CELL = 30  # rows; below it a rate is not used
-PRIOR_ROWS = 20.0  # rows at the base rate that each term's rate is shrunk with
 
 
 @dataclass(frozen=True, slots=True)
