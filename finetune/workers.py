@@ -27,6 +27,7 @@ from ..data.errors import EvensetError, InputError
 from .runs import Job
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_PATIENCE = 20.0  # seconds that a worker has to end by itself
 
 
 def cores() -> int:
@@ -75,11 +76,7 @@ def train_all(config: Config, out: Path, jobs: Sequence[Job], *, workers: int) -
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+            _end(process)
 
 
 def _start() -> subprocess.Popen[str]:
@@ -95,6 +92,23 @@ def _start() -> subprocess.Popen[str]:
         # A session of its own: Ctrl-C goes to the parent alone, which ends its workers in an orderly way.
         start_new_session=True,
     )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Wait for a worker that was told to go, and not for ever.
+
+    The interpreter drops what a signal handler raises while it runs a destructor or a weak reference's callback, as
+    imports do all the time; such a worker would wait for a next job that never comes.
+    """
+    try:
+        process.wait(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def _feed(process: subprocess.Popen[str], hello: str, waiting: Any, ended: Any) -> None:
@@ -172,3 +186,5 @@ def _follow(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE)
+    os._exit(143)  # the signal was lost

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+# One thread a process: the tests run side by side already, and threads that wait by spinning take the others' cores.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

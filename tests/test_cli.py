@@ -340,7 +340,7 @@ def test_a_reader_that_goes_away_is_no_failure(folder, here, arguments):
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait() == 0
+    assert process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize("arguments", [["lexicon", "show", "identity"], ["lexicon", "show"], ["measures"]])

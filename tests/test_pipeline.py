@@ -210,7 +210,7 @@ def test_killed_outright_it_goes_on_and_comes_to_the_same(finished, files, tmp_p
     while len(times(out)) < 3 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.wait(timeout=60)
     assert len(times(out)) >= 3
     assert not (out / "verdict.json").exists()
     # Its workers notice within a second and go; should one end a run before that, it is as good as any.
