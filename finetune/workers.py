@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..data.config import Config
 from ..data.errors import EvensetError, InputError
@@ -97,18 +97,22 @@ def _start() -> subprocess.Popen[str]:
 def _end(process: subprocess.Popen[str]) -> None:
     """Wait for a worker that was told to go, and not for ever.
 
-    The interpreter drops what a signal handler raises while it runs a destructor or a weak reference's callback, as
-    imports do all the time; such a worker would wait for a next job that never comes.
+    A signal may reach any of its threads, and then the one that waits for a job does not wake: the end of its input
+    wakes it. What a signal handler raises inside a destructor is dropped: that worker is killed after a while.
     """
+    _close(process.stdin)
     try:
         process.wait(timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
+    _close(process.stdout)
+
+
+def _close(pipe: IO[str] | None) -> None:
+    if pipe is not None:
+        with contextlib.suppress(OSError):  # what was not written to a worker that is gone
+            pipe.close()
 
 
 def _feed(process: subprocess.Popen[str], hello: str, waiting: Any, ended: Any) -> None:
