@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,7 +61,7 @@ _quiet = click.option("--quiet", is_flag=True, help="No progress and no guesses 
 _json = click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout; the rest on stderr.")
 _columns = _options(
     click.option("--text", help="Column with the text."),
-    click.option("--label", help="Column with the label."),
+    click.option("--label", help="Column with the label; axis:NAME labels by the words of a lexicon."),
     click.option("--positive", help="Value of the label that counts as positive."),
     click.option("--label-threshold", type=float, metavar="X", help="Label is positive when its number is >= X."),
     click.option(
@@ -70,6 +71,8 @@ _columns = _options(
     click.option("--weight", help="Column with row weights."),
     click.option("--id", "id_column", help="Column that names each row; otherwise rows are named by their content."),
     click.option("--preset", help="bias-in-bios, jigsaw or civil-comments: the columns these data sets come with."),
+    click.option("--format", "form", help="chat, sharegpt, alpaca or preference; recognised where it is not said."),
+    click.option("--roles", metavar="A,B", help="Whose messages are the text; default assistant."),
     click.option("--encoding", help="Encoding of csv and tsv files, for example latin-1."),
 )  # fmt: skip
 
@@ -120,6 +123,7 @@ def audit(
     evenset audit jigsaw.csv --preset jigsaw --axis "column:muslim>=0.5" --json | jq .scores
     """
     from . import audit as room
+    from .curate import preview
 
     config = _load(config_path)
     dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=True)
@@ -136,6 +140,7 @@ def audit(
                 seed=seed,
                 progress=progress,
             )
+        report = replace(report, remedies=preview(report))
         if out is not None:
             report.save(out)
     note = f"written: {out / 'audit.json'}" if out else "to keep the report: --out DIR"
@@ -147,6 +152,13 @@ def audit(
 @click.argument("data", nargs=-1)
 @_config
 @click.option("--plan", "plan_name", help="Which [plan.NAME] of the config; needless where there is one.")
+@click.option(
+    "--do",
+    "steps",
+    multiple=True,
+    metavar="STEP:AXIS[,OPTION=VALUE]",
+    help="A step without a config, for example resample:pronouns,level=1. Repeatable, in this order.",
+)
 @click.option("--placebo", is_flag=True, help="Apply the plan's placebo instead: as many changes, at random.")
 @click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
 @_columns
@@ -159,6 +171,7 @@ def curate(
     data: tuple[str, ...],
     config_path: Path | None,
     plan_name: str | None,
+    steps: tuple[str, ...],
     placebo: bool,
     dry_run: bool,
     out: Path | None,
@@ -171,25 +184,30 @@ def curate(
     """Apply a plan to DATA: edits, then copies, then selection, then weights. Every change goes into a ledger.
 
     \b
+    evenset curate train.csv --do reweight:identity --out curated/
     evenset curate train.csv --config evenset.toml --plan scrub --dry-run
     evenset curate train.csv --config evenset.toml --plan balance --out curated/
     evenset restore curated/data.csv --ledger curated/ledger.parquet --original train.csv --out back/
     """
     from . import curate as room
     from .data import InputError
+    from .data.config import inline_plan
 
-    if config_path is None:
+    if config_path is None and not steps:
         raise InputError(
-            "curate needs --config FILE with a [plan.NAME]. `evenset check DATA --init` writes a first one."
+            "curate needs steps: --do STEP:AXIS, for example --do reweight:pronouns, or --config FILE with a "
+            "[plan.NAME]. `evenset check DATA --init` writes a first one."
         )
+    if plan_name is not None and steps:
+        raise InputError("give either --plan NAME or --do STEP:AXIS, not both.")
     if out is None and not dry_run:
         raise InputError("curate needs --out DIR for the curated rows, or --dry-run to write nothing.")
     config = _load(config_path)
-    if plan_name is None:
+    if plan_name is None and not steps:
         if len(config.plan) != 1:
             raise InputError(f"--plan NAME is needed; plans in {config_path}: {', '.join(config.plan) or 'none'}.")
         plan_name = next(iter(config.plan))
-    plan = config.get_plan(plan_name)
+    plan = inline_plan(steps) if plan_name is None else config.get_plan(plan_name)
     dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=False)
     axes = _axes(config, flags, dataset)
     key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, axes]
@@ -530,8 +548,11 @@ def _open(
         for name, flag in {
             "text": "text", "label": "label", "positive": "positive", "label_threshold": "label_threshold",
             "weight": "weight", "id": "id_column", "preset": "preset", "encoding": "encoding",
+            "format": "form", "roles": "roles",
         }.items()
     }  # fmt: skip
+    if isinstance(chosen["roles"], str):
+        chosen["roles"] = chosen["roles"].split(",")
     if source == "-" and spool is not None:
         spool = _spool(spool)
     # Who names a label wants labels compared, and one class leaves nothing to compare.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.errors import InputError
 from .findings import Finding, Settings, rounded
 from .measures import findings_of, known_measure
+from .remedies import Remedy
 from .rules import default_rules, judge
 from .tally import Tally, total
 from .yardsticks import yardsticks
@@ -51,6 +52,8 @@ class AuditReport:
         What the statuses rest on.
     settings : Settings
     seed : int
+    remedies : tuple of Remedy
+        What steps of curation would make of the findings; `evenset.curate.preview` computes them.
     source : Dataset or None
         The data, for a second pass over the rows that stand behind findings.
     axes : tuple of Axis
@@ -64,6 +67,7 @@ class AuditReport:
     rules: tuple[CheckRule, ...]
     settings: Settings
     seed: int = 0
+    remedies: tuple[Remedy, ...] = ()
     source: Dataset | None = field(default=None, repr=False, compare=False)
     axes: tuple[Axis, ...] = field(default=(), repr=False, compare=False)
 
@@ -104,6 +108,7 @@ class AuditReport:
             "lexicons": [dict(lexicon) for lexicon in self.lexicons],
             "scores": {axis: dict(score) for axis, score in self.scores.items()},
             "findings": [finding.to_dict() for finding in self.findings],
+            "remedies": [remedy.to_dict() for remedy in self.remedies],
             "proxies": None,
             "directions": None,
             "leakage": None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from math import exp
 from typing import TYPE_CHECKING
 
 from .cells import AxisCells
@@ -13,6 +14,7 @@ from .words import Speaker, strength
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
+    from .remedies import Remedy
     from .report import AuditReport
 
 _STYLE = {"fail": "bold red", "warn": "bold yellow", "unclear": "bold yellow", "pass": "bold green"}
@@ -22,6 +24,7 @@ _HEADLINE = frozenset({"label_log_ratio", "log_ratio_centred", "label_rate_gap",
 _TOP = 3
 _FEW = 4
 _WIDTH = 80
+_GRAIN = 0.05  # of a log ratio: 5 %
 
 Unit = tuple[str, str]
 
@@ -104,7 +107,7 @@ def scorecard(report: AuditReport) -> Group:
 
     status, sentence = conclusion(report)
     parts: list[RenderableType] = [Text.assemble((status.upper(), _STYLE[status]), "  ", (sentence, "bold")), Text("")]
-    for block in (_scores(report), _findings(report), _unclear(report), _next(report, status), _rows(report)):
+    for block in (_scores(report), _findings(report), _unclear(report), _next(report), _rows(report)):
         if block is not None:
             parts += [block, Text("")]
     return Group(*parts[:-1])
@@ -137,10 +140,31 @@ def _findings(report: AuditReport) -> RenderableType | None:
     if not chosen:
         return None
     say = speaker(report)
-    lines = [(_STYLE[str(finding.status)], f"{finding.status}", say.sentence(finding) + ".") for finding in chosen]
+    lines = []
+    for finding in chosen:
+        lines.append((_STYLE[str(finding.status)], f"{finding.status}", say.sentence(finding) + "."))
+        remedy = best(report, finding.axis)
+        if remedy is not None and finding.id in remedy.estimates:
+            said = any(remedy.cost in line for _, _, line in lines)
+            lines.append(("dim", "  do", _would(remedy, finding) + ("." if said else f"; {remedy.cost}.")))
     beyond = sum(f.status in ("fail", "warn") and f.measure in _HEADLINE for f in report.findings)
     heading = "What matters most" + (f" (3 of {beyond} beyond the limits)" if beyond > _TOP else "")
     return _listed(heading, lines)
+
+
+def best(report: AuditReport, axis: str) -> Remedy | None:
+    """The step that leaves least association on an axis; of two that leave as little the one that costs fewer rows."""
+    return min(
+        (remedy for remedy in report.remedies if remedy.axis == axis and remedy.after < remedy.before),
+        key=lambda remedy: (round(remedy.after, 2), -min(remedy.kept, remedy.worth)),
+        default=None,
+    )
+
+
+def _would(remedy: Remedy, finding: Finding) -> str:
+    after = remedy.estimates[finding.id]
+    made = "would even it out" if abs(after) < _GRAIN / 2 else f"would make it {exp(after):.1f}×"
+    return f"{remedy.do} {made}"
 
 
 def _unclear(report: AuditReport) -> RenderableType | None:
@@ -186,19 +210,19 @@ def _name(finding: Finding) -> str:
 
 
 def _factor(finding: Finding) -> str:
-    from math import exp
-
     return f"{exp(finding.estimate):.1f}×"
 
 
-def _next(report: AuditReport, status: Status) -> RenderableType | None:
+def _next(report: AuditReport) -> RenderableType | None:
     data = _data(report)
     if data is None or not report.tally.labels:
         return None
     commands, say = [["evenset", "check", *data, "--init"]], "write evenset.toml (limits for CI, a first plan)"
-    if status in ("fail", "warn"):
-        commands.append(["evenset", "curate", "--config", "evenset.toml", "--plan", "balance", "--out", "curated"])
-        say += ", then change the data"
+    remedies = [best(report, axis) for axis in dict.fromkeys(finding.axis for finding in top(report))]
+    steps = [word for remedy in remedies if remedy is not None for word in ("--do", remedy.do)]
+    if steps:
+        commands.insert(0, ["evenset", "curate", *data, *steps, "--out", "curated"])
+        say = "change the data, or write limits for CI and a first plan"
     from rich.console import Group
     from rich.text import Text
 

@@ -3,7 +3,7 @@
 A plan edits words (`scrub`, `swap`), copies and adds rows (`swap` with augment, `topup`), selects rows (`resample`) and
 weights them (`reweight`), in this order. Everything random is a function of seed and row key, so neither the order of
 the rows nor the size of a batch matters; every step has a placebo. `run` applies a plan, `prepare` readies a dataset
-for many runs, `restore` undoes a curation from its ledger.
+for many runs, `restore` undoes a curation from its ledger, `preview` says from an audit's counts what steps would do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from .curation import ROWS, Curation, run
 from .ledger import SCHEMA
 from .prepare import Prepared, prepare
+from .preview import preview
 from .restore import restore
 
-__all__ = ["ROWS", "SCHEMA", "Curation", "Prepared", "prepare", "restore", "run"]
+__all__ = ["ROWS", "SCHEMA", "Curation", "Prepared", "prepare", "preview", "restore", "run"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -42,6 +43,8 @@ class DataConfig(_Model):
     weight: str | None = None
     cluster: str | list[str] | None = None
     preset: str | None = None
+    format: Literal["chat", "sharegpt", "alpaca", "preference"] | None = None
+    roles: list[str] | None = Field(default=None, min_length=1)
     encoding: str = "utf-8"
     axes: list[str] = Field(default_factory=lambda: ["pronouns", "identity"], min_length=1)
     subsample: SubsampleConfig | None = None
@@ -347,6 +350,56 @@ def parse(raw: dict[str, Any], *, source: str = "config") -> Config:
         problems = [_problem(item) for item in error.errors(include_url=False)]
         lead = f"{source}: " if len(problems) == 1 else f"{source}: {len(problems)} problems\n  "
         raise InputError(lead + "\n  ".join(problems)) from None
+
+
+def inline_plan(steps: Sequence[str]) -> Plan:
+    """The plan that ``--do`` names on the command line, one step each.
+
+    Parameters
+    ----------
+    steps
+        ``STEP:AXIS`` and any options of the step, for example ``resample:pronouns,level=1``. Numbers, true and false
+        mean what they mean in TOML; several groups are written ``groups=she+he``.
+
+    Raises
+    ------
+    InputError
+        For a step that is not written so, or that a config would not take.
+
+    Examples
+    --------
+    >>> [step.do for step in inline_plan(["scrub:pronouns,with=drop", "reweight:identity,cap=5"]).step]
+    ['scrub', 'reweight']
+    >>> inline_plan(["reweigh:identity"])
+    Traceback (most recent call last):
+        ...
+    evenset.data.errors.InputError: --do: step[1]: "reweigh" is not one of scrub, swap, topup, resample, reweight. \
+Did you mean "reweight"?
+
+    """
+    found = []
+    for step in steps:
+        head, *options = step.split(",")
+        do, colon, axis = head.partition(":")
+        if not colon or not axis or not all("=" in option for option in options):
+            raise InputError(f'--do "{step}": write STEP:AXIS[,OPTION=VALUE], for example resample:pronouns,level=1')
+        values = dict(option.split("=", 1) for option in options)
+        found.append({"do": do, "axis": axis, **{key: _value(key, value) for key, value in values.items()}})
+    try:
+        return Plan.model_validate({"step": found, "name": "inline"})
+    except ValidationError as error:
+        raise InputError("\n  ".join(f"--do: {_problem(item)}" for item in error.errors(include_url=False))) from None
+
+
+def _value(key: str, text: str) -> Any:
+    if key == "groups":
+        return text.split("+")
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _expand(value: Any, *, source: str, key: str = "") -> Any:

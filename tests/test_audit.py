@@ -308,7 +308,7 @@ def test_commands_on_the_screen_can_be_pasted(tmp_path):
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("body", "kind"), *COMMENTS])
     text = screen(run(open_data(path, text="body", label="kind"), ["identity"]), width=200)
-    command = text[text.index("  evenset check") : text.index("  evenset curate")].replace("\\\n", "")
+    command = text[text.index("  evenset check") :].split("\n\n")[0].replace("\\\n", "")
     words = shlex.split(command)
     assert words[:3] == ["evenset", "check", str(path)]
     assert words[-1] == "--init"
