@@ -95,7 +95,32 @@ def cli() -> None:
 @click.argument("data", nargs=-1)
 @_config
 @_columns
-@click.option("--measures", help="Comma-separated measures; default all. See `evenset measures`.")
+@click.option(
+    "--measures",
+    metavar="NAME,...",
+    help="counts, association, directions, proxies, leakage, quality (default all), or names of `evenset measures`.",
+)
+@click.option(
+    "--vectors",
+    multiple=True,
+    metavar="FILE",
+    help="Word vectors (word2vec, GloVe, npy, a model folder, package:NAME); default trained on DATA. Repeatable.",
+)
+@click.option(
+    "--pairs",
+    multiple=True,
+    metavar="A-B,C-D|FILE",
+    help="Pairs of words that span a further direction, for example rich-poor,wealthy-needy. Repeatable.",
+)
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    metavar="local|dask[:ADDRESS]",
+    help="Who counts: this process, Dask on this machine, or the Dask scheduler at ADDRESS.",
+)
+@click.option("--shard", metavar="3/10", help="Count only this shard of DATA, into --out, for --merge.")
+@click.option("--merge", is_flag=True, help="DATA are the --out folders of all shards: report on them together.")
 @_out
 @_overwrite
 @_seed
@@ -105,6 +130,11 @@ def audit(
     data: tuple[str, ...],
     config_path: Path | None,
     measures: str | None,
+    vectors: tuple[str, ...],
+    pairs: tuple[str, ...],
+    engine: str,
+    shard: str | None,
+    merge: bool,
     out: Path | None,
     overwrite: bool,
     seed: int,
@@ -121,15 +151,24 @@ def audit(
     evenset audit comments.csv
     evenset audit bios.parquet --text bio --label profession --axis pronouns --out audit/
     evenset audit jigsaw.csv --preset jigsaw --axis "column:muslim>=0.5" --json | jq .scores
+    evenset audit big.csv --shard 3/10 --out shard-3/                  on each of 10 machines, then
+    evenset audit --merge shard-*/ --out audit/
     """
     from . import audit as room
+    from .audit.engine import clear
     from .curate import preview
 
     config = _load(config_path)
+    if shard is not None or merge:
+        return _sharded(
+            data, config, flags, shard=shard, merge=merge, engine=engine, measures=measures, out=out,
+            overwrite=overwrite, seed=seed, quiet=quiet, as_json=as_json,
+        )  # fmt: skip
     dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=True)
-    chosen = None if measures is None else [name.strip() for name in measures.split(",") if name.strip()]
+    chosen = _listed(measures)
     axes = _axes(config, flags, dataset)
-    with _claimed(out, "audit", [dataset.sha256(), axes, chosen, config.model_dump_json()], overwrite=overwrite):
+    key = [dataset.sha256(), axes, chosen, vectors, pairs, config.model_dump_json()]
+    with _claimed(out, "audit", key, overwrite=overwrite):
         with _progress(quiet=quiet or as_json) as progress:
             report = room.run(
                 dataset,
@@ -137,12 +176,76 @@ def audit(
                 rules=config.check,
                 reference=config.reference,
                 measures=chosen,
+                vectors=vectors,
+                pairs=pairs,
+                splits=_splits(data, config, dataset),
+                engine=engine,
+                state=out,
                 seed=seed,
                 progress=progress,
+                say=lambda words: _say(words, quiet=quiet),
             )
         report = replace(report, remedies=preview(report))
         if out is not None:
             report.save(out)
+            clear(out)
+    note = f"written: {out / 'audit.json'}" if out else "to keep the report: --out DIR"
+    _answer(report, report.scorecard, note, quiet=quiet, as_json=as_json)
+    return 0
+
+
+def _sharded(
+    data: tuple[str, ...],
+    config: Config,
+    flags: dict[str, Any],
+    *,
+    shard: str | None,
+    merge: bool,
+    engine: str,
+    measures: str | None,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Count one shard, or report on shards that were counted."""
+    from .audit import engine as counting
+    from .data import InputError
+    from .data.axes import parse_axes
+
+    if engine != "local":
+        raise InputError(f"--engine {engine} counts a whole data set; leave it out with --shard and --merge")
+    if shard is not None and merge:
+        raise InputError("--shard counts and --merge reports; give one of them")
+    if shard is not None:
+        which = counting.parse_shard(shard)
+        if out is None:
+            raise InputError("--shard needs --out DIR for the count.")
+        dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=True)
+        axes = parse_axes(_axes(config, flags, dataset), names=dataset.names)
+        settings = counting.Job(dataset, axes, words=True).settings()
+        with (
+            _claimed(out, "audit --shard", [shard, settings], overwrite=overwrite),
+            _progress(quiet=quiet or as_json) as progress,
+        ):
+            path = counting.shard(dataset, axes, which, out, words=True, progress=progress)
+        if as_json:
+            _print_json({"shard": which[0], "of": which[1], "count": str(path)})
+        _say(f"written: {path}; with the others: evenset audit --merge DIR... --out DIR", quiet=quiet)
+        return 0
+    named = [flag for flag in ("axes", "text", "label", "weight", "id_column") if flags.get(flag)]
+    if named:
+        raise InputError("--merge takes axes and columns from the counts; give them with --shard")
+    from .audit import merged as room
+
+    chosen = _listed(measures)
+    with _claimed(out, "audit --merge", [sorted(data), chosen, config.model_dump_json()], overwrite=overwrite):
+        report = room.run_merged(data, rules=config.check, reference=config.reference, measures=chosen, seed=seed)
+        if out is not None:
+            report.save(out)
+    for section, why in report.parts.left_out.items():
+        _say(f"{section} left out: {why}", quiet=quiet)
     note = f"written: {out / 'audit.json'}" if out else "to keep the report: --out DIR"
     _answer(report, report.scorecard, note, quiet=quiet, as_json=as_json)
     return 0
@@ -362,6 +465,7 @@ def check(
     evenset check comments.csv --config evenset.toml --out check/     check.json and junit.xml
     """
     from . import audit as room
+    from .audit.sections import needed_by
     from .data import InputError
     from .data.files import write_text
 
@@ -382,7 +486,13 @@ def check(
     with _claimed(out, "check", [dataset.sha256(), axes, config.model_dump_json()], overwrite=overwrite):
         with _progress(quiet=quiet or as_json) as progress:
             report = room.run(
-                dataset, axes=axes, rules=config.check, reference=config.reference, seed=seed, progress=progress
+                dataset,
+                axes=axes,
+                rules=config.check,
+                reference=config.reference,
+                measures=needed_by(config.check),
+                seed=seed,
+                progress=progress,
             )
         result = room.check(report, rules=config.check)
         if out is not None:
@@ -562,6 +672,28 @@ def _open(
     return dataset
 
 
+def _listed(measures: str | None) -> list[str]:
+    return ["all"] if measures is None else [name.strip() for name in measures.split(",") if name.strip()]
+
+
+def _splits(data: Sequence[str], config: Config, dataset: Dataset) -> dict[str, Dataset]:
+    """The other splits that the config names, read as the training data is."""
+    from . import data as room
+
+    section = config.data
+    if data and list(data) != [section.train]:
+        return {}
+    columns = dataset.columns
+    named = {name: path for name in ("dev", "test") if (path := getattr(section, name)) is not None}
+    return {
+        name: room.open(
+            path, text=columns.text, label=columns.label, positive=columns.positive, encoding=section.encoding,
+            label_threshold=columns.label_threshold, preset=section.preset, format=section.format, roles=section.roles,
+        )
+        for name, path in named.items()
+    }  # fmt: skip
+
+
 def _spool(out: Path) -> Path:
     """A folder inside `out` for standard input, which is read more than once; gone when the command ends."""
     import shutil
@@ -607,12 +739,22 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None]
     if quiet or not console.is_terminal:
         yield None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Done(TextColumn):
+        """How much is done, and how fast: bytes of what is read, else whatever is counted."""
+
+        def render(self, task: Any) -> Text:
+            if task.description != _READING:
+                return Text(f"{task.completed:,.0f}" + ("" if task.total is None else f"/{task.total:,.0f}"))
+            rate = f"  {task.speed / 1e6:,.0f} MB/s" if task.speed else ""
+            return Text(f"{task.completed / 1e6:,.0f}/{(task.total or 0) / 1e6:,.0f} MB{rate}")
 
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        Done(""),
         TimeRemainingColumn(),
         console=console,
         transient=True,
@@ -625,6 +767,9 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None]
             bar.update(tasks[what], completed=done, total=total)
 
         yield update
+
+
+_READING = "reading"  # evenset.audit.engine.READING, which is told in bytes
 
 
 def _stdout() -> Console:

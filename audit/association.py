@@ -16,7 +16,7 @@ def cramers_v(cells: AxisCells, settings: Settings) -> list[Finding]:
     if len(cells.labels) < 2:
         return []
     findings = []
-    table, rows = _axis_table(cells)
+    table, rows = axis_table(cells)
     findings.append(_v_finding(cells, None, table, rows, settings))
     for index, group in enumerate(cells.groups):
         inside = cells.has[index]
@@ -53,7 +53,7 @@ def _v_finding(cells: AxisCells, group: str | None, table: Floats, rows: Ints, s
     )
 
 
-def _axis_table(cells: AxisCells) -> tuple[Floats, Ints]:
+def axis_table(cells: AxisCells) -> tuple[Floats, Ints]:
     """Sets of status groups by labels: small sets and rare labels pooled, effective rows.
 
     An axis that contrasts two groups is reduced to the rows of one or the other.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from .intersections import Combinations
 from .intervals import Floats, kish
-from .tally import UNIT, AxisNote, Pattern, Tally
+from .tally import UNIT, AxisNote, Cell, CellKey, Pattern, Tally
+
+if TYPE_CHECKING:
+    from ..data.axes import Axis
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -56,24 +61,31 @@ class Counts:
         return Counts((self.rows @ sets).T, (self.w @ weights).T, (self.w2 @ weights).T)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AxisCells:
-    """Counts of one axis by label and set of groups, length buckets added up.
+    """Counts of one axis by label and set of groups.
 
     Attributes
     ----------
     axis : str
     note : AxisNote
+        With the combinations of an intersection that have no row and are reported nevertheless.
     groups : tuple of str
-        A lexicon's in its order, others sorted.
+        A lexicon's in its order, others sorted; of an intersection those that occur.
     labels : tuple of str
         Sorted.
     patterns : tuple of Pattern
         Sets of groups, sorted.
     has : bool array of shape (groups, patterns)
     labelled : Counts of shape (labels, patterns)
-        Rows with a label.
+        Rows with a label, of any length.
     unlabelled : Counts of shape (patterns,)
+    edges : tuple of int
+        Upper edges of the length buckets, in characters.
+    table : mapping of (label, groups of the row, length bucket) to Cell
+        What all of it is made from.
+    combinations : Combinations or None
+        Of an intersection: what can occur.
     """
 
     axis: str
@@ -84,27 +96,33 @@ class AxisCells:
     has: Bools
     labelled: Counts
     unlabelled: Counts
+    edges: tuple[int, ...]
+    table: Mapping[CellKey, Cell]
+    combinations: Combinations | None = None
 
     @staticmethod
-    def of(tally: Tally, axis: str) -> AxisCells:
-        """Arrange the cells of an axis."""
+    def of(tally: Tally, axis: str, axes: Sequence[Axis] = ()) -> AxisCells:
+        """Arrange the cells of an axis.
+
+        Parameters
+        ----------
+        tally : Tally
+            The counts.
+        axis : str
+            One of its axes.
+        axes : sequence of Axis, optional
+            Those that were counted: they know which groups an intersection can have.
+        """
         note = tally.axes[axis]
         table = tally.cells[axis]
         labels = tuple(sorted({key[0] for key in table if key[0] is not None}))
         patterns = tuple(sorted({key[1] for key in table}))
         groups = tuple(note.groups) if note.kind == "lexicon" else tuple(sorted(note.groups))
-        place = {label: index for index, label in enumerate(labels)}
-        column = {pattern: index for index, pattern in enumerate(patterns)}
-        shape = (len(labels) + 1, len(patterns))
-        rows = np.zeros(shape, dtype=np.int64)
-        # Whole numbers until the end, so that the order of the cells cannot matter.
-        w, w2 = np.zeros(shape, dtype=object), np.zeros(shape, dtype=object)
-        for (label, pattern, _), cell in table.items():
-            at = len(labels) if label is None else place[label], column[pattern]
-            rows[at] += cell.rows
-            w[at] += cell.w
-            w2[at] += cell.w2
-        weight, square = w.astype(np.float64) / UNIT, w2.astype(np.float64) / UNIT
+        combinations = None
+        if note.kind == "intersection":
+            combinations = Combinations.of(tally, axis, axes)
+            note = replace(note, groups={**note.groups, **combinations.absent})
+        whole = _arranged(table, labels, patterns)
         members = [frozenset(pattern) for pattern in patterns]
         has = np.array([[group in member for member in members] for group in groups], dtype=bool)
         return AxisCells(
@@ -114,8 +132,11 @@ class AxisCells:
             labels,
             patterns,
             has.reshape(len(groups), len(patterns)),
-            Counts(rows[:-1], weight[:-1], square[:-1]),
-            Counts(rows[-1], weight[-1], square[-1]),
+            Counts(whole.rows[:-1], whole.w[:-1], whole.w2[:-1]),
+            Counts(whole.rows[-1], whole.w[-1], whole.w2[-1]),
+            tally.edges,
+            table,
+            combinations,
         )
 
     @property
@@ -140,7 +161,9 @@ class AxisCells:
         return (groups[0], groups[1]) if len(groups) == 2 else None
 
     def member(self, group: str) -> Bools:
-        """Which patterns hold the group."""
+        """Which patterns hold the group; none where it never occurs."""
+        if group not in self.groups:
+            return np.zeros(len(self.patterns), dtype=np.bool_)
         result: Bools = self.has[self.groups.index(group)]
         return result
 
@@ -156,3 +179,42 @@ class AxisCells:
         if positive in self.labels and len(self.labels) == 2:
             return [self.labels.index(positive)]
         return range(len(self.labels))
+
+    def by_length(self) -> Iterator[tuple[str, Counts]]:
+        """Rows with a label, length bucket by length bucket: its range in characters, and what `labelled` is of all."""
+        parts: list[dict[CellKey, Cell]] = [{} for _ in range(len(self.edges) + 1)]
+        for key, cell in self.table.items():
+            if key[0] is not None:
+                parts[key[2]][key] = cell
+        for name, part in zip(ranges(self.edges), parts, strict=True):
+            counts = _arranged(part, self.labels, self.patterns)
+            yield name, Counts(counts.rows[:-1], counts.w[:-1], counts.w2[:-1])
+
+
+def ranges(edges: Sequence[int]) -> list[str]:
+    """The length buckets in words.
+
+    Examples
+    --------
+    >>> ranges((82, 159))
+    ['0-81', '82-158', '159+']
+    """
+    starts = [0, *edges]
+    return [f"{low}-{high - 1}" for low, high in zip(starts, edges, strict=False)] + [f"{starts[-1]}+"]
+
+
+def _arranged(table: Mapping[CellKey, Cell], labels: Sequence[str], patterns: Sequence[Pattern]) -> Counts:
+    """Counts of shape (labels and none, patterns), length buckets added up."""
+    place: dict[str | None, int] = {label: index for index, label in enumerate(labels)}
+    place[None] = len(labels)
+    column = {pattern: index for index, pattern in enumerate(patterns)}
+    shape = (len(labels) + 1, len(patterns))
+    rows = np.zeros(shape, dtype=np.int64)
+    # Whole numbers until the end, so that the order of the cells cannot matter.
+    w, w2 = np.zeros(shape, dtype=object), np.zeros(shape, dtype=object)
+    for (label, pattern, _), cell in table.items():
+        at = place[label], column[pattern]
+        rows[at] += cell.rows
+        w[at] += cell.w
+        w2[at] += cell.w2
+    return Counts(rows, w.astype(np.float64) / UNIT, w2.astype(np.float64) / UNIT)

@@ -25,7 +25,10 @@ _SHOWN = 8
 _RANK = {"fail": 0, "unclear": 1, "warn": 2, "pass": 3}
 _COLOUR = {"fail": "bold red", "unclear": "bold yellow", "warn": "yellow", "pass": "bold green"}
 _VERDICT = {"fail": "FAILED", "unclear": "UNCLEAR", "warn": "PASSED with warnings", "pass": "PASSED"}
-LOGS = frozenset({"label_log_ratio", "log_ratio", "log_ratio_centred", "representation_ratio"})
+LOGS = frozenset({
+    "label_log_ratio", "label_log_ratio_by_length", "log_odds", "log_ratio", "log_ratio_centred", "pmi",
+    "representation_ratio",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
+from ..data.arrays import distinct
 from ..data.errors import InputError
 from ..data.scan import BUCKET_EDGES
+from .documents import count_words
+from .sums import Sums, term_table
 from .tally import MAX_WEIGHT, UNIT, AxisNote, Cell, CellKey, Codes, Coverage, GroupNote, LexiconNote, Tally, TermKey
+from .vocabulary import LIMIT_WORDS
 
 if TYPE_CHECKING:
     from ..data.axes import Axis
@@ -43,7 +47,14 @@ def _lexicons(axes: Sequence[Axis]) -> dict[str, Lexicon]:
     return {lexicon.name: lexicon for axis in axes for lexicon in axis.lexicons()}
 
 
-def tally_batch(scanned: Scanned, axes: Sequence[Axis], edges: Sequence[int] = BUCKET_EDGES) -> Tally:
+def tally_batch(
+    scanned: Scanned,
+    axes: Sequence[Axis],
+    edges: Sequence[int] = BUCKET_EDGES,
+    *,
+    words: bool | int = False,
+    into: Sums | None = None,
+) -> Tally:
     """Count one scanned batch.
 
     Parameters
@@ -54,6 +65,10 @@ def tally_batch(scanned: Scanned, axes: Sequence[Axis], edges: Sequence[int] = B
         Those it was scanned with.
     edges : sequence of int
         Those it was scanned with.
+    words : bool or int
+        As in `Tally.of`.
+    into : Sums, optional
+        Where cells and terms are added instead; the tally then has none.
 
     Raises
     ------
@@ -64,10 +79,14 @@ def tally_batch(scanned: Scanned, axes: Sequence[Axis], edges: Sequence[int] = B
     label, labels = label_codes(batch)
     weight = None if batch.weight is None else _fixed(batch.weight, batch.start)
     axis_notes, lexicon_notes = notes(axes)
-    cells = {}
+    cells: dict[str, dict[CellKey, Cell]] = {}
     for axis in axes:
         member = scanned.members[axis.name]
-        cells[axis.name] = _cells(label, labels, member, scanned.bucket, len(edges) + 1, weight)
+        if into is not None and weight is None:
+            into.add_cells(axis.name, label, labels, member, scanned.bucket)
+            cells[axis.name] = {}
+        else:
+            cells[axis.name] = _cells(label, labels, member, scanned.bucket, len(edges) + 1, weight)
         known = dict(axis_notes[axis.name].groups)
         for pattern in member.patterns:
             for group in pattern:
@@ -75,7 +94,9 @@ def tally_batch(scanned: Scanned, axes: Sequence[Axis], edges: Sequence[int] = B
                     info = axis.info(group)
                     known[group] = GroupNote(info.status, info.ambiguous, info.subaxis)
         axis_notes[axis.name] = AxisNote(axis.kind, known)
-    found = {name: _terms(lexicon, scanned.matches[name], label, labels) for name, lexicon in _lexicons(axes).items()}
+    found = {
+        name: _terms(lexicon, scanned.matches[name], label, labels, into) for name, lexicon in _lexicons(axes).items()
+    }
     length = np.asarray(pc.binary_length(batch.text))
     return Tally(
         edges=tuple(edges),
@@ -89,6 +110,9 @@ def tally_batch(scanned: Scanned, axes: Sequence[Axis], edges: Sequence[int] = B
         cells=cells,
         terms={name: terms for name, (terms, _) in found.items()},
         coverage={name: coverage for name, (_, coverage) in found.items()},
+        words=count_words(scanned, axis_notes, label, labels, limit=LIMIT_WORDS if words is True else words)
+        if words
+        else None,
     )
 
 
@@ -152,17 +176,15 @@ def _add(place: Codes, values: npt.NDArray[np.int64], size: int) -> list[int]:
 
 
 def _terms(
-    lexicon: Lexicon, matches: Matches, label: Codes, labels: Sequence[str | None]
+    lexicon: Lexicon, matches: Matches, label: Codes, labels: Sequence[str | None], into: Sums | None
 ) -> tuple[dict[TermKey, int], Coverage]:
     """Documents by form and label, and how much of the batch the word list sees."""
     forms = len(lexicon.forms)
-    key = np.sort(matches.row * forms + matches.form, kind="stable")  # nearly in order already, so quicker than a hash
-    document = key[np.diff(key, prepend=-1) != 0]
+    document = distinct(matches.row * forms + matches.form)
     of_row, of_form = np.divmod(document, forms)
-    counted = np.bincount(label[of_row] * forms + of_form, minlength=len(labels) * forms)
-    terms: dict[TermKey, int] = {}
-    for at in np.flatnonzero(counted).tolist():
-        which, form = divmod(at, forms)
-        terms[lexicon.forms[form].text, labels[which]] = int(counted[at])
-    rows = int(np.count_nonzero(np.diff(of_row, prepend=-1)))
-    return terms, Coverage(rows, int(matches.length.sum()))
+    counted = np.bincount(label[of_row] * forms + of_form, minlength=len(labels) * forms).reshape(-1, forms)
+    coverage = Coverage(int(np.count_nonzero(np.diff(of_row, prepend=-1))), int(matches.length.sum()))
+    if into is not None:
+        into.add_terms(lexicon.name, counted, labels)
+        return {}, coverage
+    return term_table(lexicon, counted, labels), coverage

@@ -11,6 +11,8 @@ Status = Literal["pass", "warn", "fail", "unclear"]
 
 MINIMUM_ROWS = 30
 LEVEL = 0.95
+SCREEN = 0.05  # share of false alarms among what screening lets through (`screening`)
+REPLICATES = 2_000
 MOST_ROWS = 10**9  # more than this is as good as never
 
 
@@ -45,6 +47,12 @@ class Finding:
         the group.
     needs : int or None
         Rows that would decide an unclear finding, as far as that can be told.
+    p : float or None
+        Of the hypothesis that the estimate is 0 in truth, where the measure has a test.
+    q : float or None
+        `p` after Benjamini and Hochberg's correction for all comparisons of its family (`screening`).
+    stratum : str or None
+        The part of the rows that it is about, for example a range of lengths; None: all.
     """
 
     axis: str
@@ -61,29 +69,38 @@ class Finding:
     enough: bool = True
     judged: bool = True
     needs: int | None = None
+    p: float | None = None
+    q: float | None = None
+    stratum: str | None = None
 
     @property
     def id(self) -> str:
-        """Stable name: ``measure:axis:group:label``, empty where there is none.
+        """Stable name: ``measure:axis:group:label``, empty where there is none, and ``:stratum`` where there is one.
 
         Examples
         --------
         >>> Finding("identity", "gay", "1", "label_rate", 0.5, 0.4, 0.6, 100, "Wilson").id
         'label_rate:identity:gay:1'
         """
-        return f"{self.measure}:{self.axis}:{self.group or ''}:{'' if self.label is None else self.label}"
+        name = f"{self.measure}:{self.axis}:{self.group or ''}:{'' if self.label is None else self.label}"
+        return name if self.stratum is None else f"{name}:{self.stratum}"
 
     @property
     def magnitude(self) -> tuple[float, float]:
         """The interval of the absolute value: what limits are compared with.
 
+        Its near end is 0 for a finding that screening did not let through (`q` above 0.05): picked from many, it may be
+        the luck of one, so it can pass or be unclear but neither warn nor fail.
+
         Examples
         --------
         >>> Finding("identity", "gay", "1", "label_log_ratio", -0.1, -0.3, 0.1, 100, "Katz").magnitude
         (0.0, 0.3)
+        >>> Finding("identity", "sikh", "1", "label_log_ratio", 0.6, 0.3, 0.9, 40, "Katz", q=0.2).magnitude
+        (0.0, 0.9)
         """
         ends = abs(self.low), abs(self.high)
-        nearest = 0.0 if self.low <= 0 <= self.high else min(ends)
+        nearest = 0.0 if self.low <= 0 <= self.high or (self.q is not None and self.q > SCREEN) else min(ends)
         return nearest, max(ends)
 
     @property
@@ -110,6 +127,9 @@ class Finding:
             "method": self.method,
             "status": self.status,
             "note": self.remark,
+            "p": None if self.p is None else rounded(self.p, digits=4),
+            "q": None if self.q is None else rounded(self.q, digits=4),
+            "stratum": self.stratum,
         }
 
 
@@ -125,11 +145,14 @@ class Settings:
         The shares that representation is compared with; nothing is assumed to be 50/50.
     level : float
         Confidence level.
+    replicates : int
+        Draws of the bootstrap, where a measure has no closed form; fewer where there are very many cells.
     """
 
     positive: str | None = None
     reference: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     level: float = LEVEL
+    replicates: int = REPLICATES
 
 
 def rounded(value: float, *, digits: int = 8) -> float | None:

@@ -249,7 +249,7 @@ def cramers_v(table: npt.ArrayLike, *, level: float = LEVEL) -> VInterval:
     if scale <= 0:  # more categories than rows could ever fill
         return VInterval(np.nan, np.nan, np.nan, n)
     estimate = min(1.0, float(np.sqrt(max(0.0, chi2 / n - df / (n - 1)) / scale)))
-    lambda_low, lambda_high = _noncentralities(chi2, df, _overdispersion(counts / n), level=level)
+    lambda_low, lambda_high = noncentralities(chi2, df, _overdispersion(counts / n), level=level)
     low = min(estimate, float(np.sqrt(lambda_low / n / scale)))
     high = max(estimate, min(1.0, float(np.sqrt(lambda_high / n / scale))))
     return VInterval(estimate, low, high, n)
@@ -273,7 +273,7 @@ def _overdispersion(p: Floats) -> float:
     return float(variance / (4 * phi2))
 
 
-def _noncentralities(chi2: float, df: int, overdispersion: float, *, level: float) -> tuple[float, float]:
+def noncentralities(chi2: float, df: int, overdispersion: float, *, level: float) -> tuple[float, float]:
     """The two noncentralities that the observed statistic does not contradict."""
     from scipy.special import chndtr
 

@@ -6,16 +6,25 @@ Adding one is a function and a row of `MEASURES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..data.errors import InputError, suggest
 from .association import cramers_v
+from .by_length import label_log_ratio_by_length, label_rate_by_length
 from .cells import AxisCells
 from .contrasts import label_log_ratio, label_rate, label_rate_gap, log_ratio, log_ratio_centred
 from .findings import Finding, Settings
+from .information import nmi, npmi, pmi
+from .levels import correlation_level
+from .log_odds import log_odds, log_odds_z
+from .parity import label_parity_max
 from .representation import representation, representation_ratio
 from .tally import Tally
+
+if TYPE_CHECKING:
+    from ..data.axes import Axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +35,9 @@ class Measure:
     ----------
     name, summary, formula, source, range : str
         In plain words, as shown by `evenset measures` and in docs/measures.md.
-    function : callable
-        Counts of an axis and the settings to findings.
+    function : callable or None
+        Counts of an axis and the settings to findings; None where a measure needs rows, and a section of the audit
+        gives it.
     """
 
     name: str
@@ -35,15 +45,17 @@ class Measure:
     formula: str
     source: str
     range: str
-    function: Callable[[AxisCells, Settings], list[Finding]]
+    function: Callable[[AxisCells, Settings], list[Finding]] | None
 
     def of(self, tally: Tally, axis: str, settings: Settings | None = None) -> list[Finding]:
-        """Findings of this measure on one axis of a tally."""
-        return self.function(AxisCells.of(tally, axis), settings or Settings())
+        """Findings of this measure on one axis of a tally; none where it needs rows."""
+        return [] if self.function is None else self.function(AxisCells.of(tally, axis), settings or Settings())
 
 
-def findings_of(tally: Tally, settings: Settings, *, measures: Iterable[str] | None = None) -> tuple[Finding, ...]:
-    """All findings of a tally, axis by axis and measure by measure.
+def findings_of(
+    tally: Tally, settings: Settings, *, measures: Iterable[str] | None = None, axes: Sequence[Axis] = ()
+) -> tuple[Finding, ...]:
+    """All findings of a tally, axis by axis and measure by measure, screened family by family (`screening`).
 
     Parameters
     ----------
@@ -53,6 +65,9 @@ def findings_of(tally: Tally, settings: Settings, *, measures: Iterable[str] | N
         Positive label, reference and level.
     measures : iterable of str, optional
         Names of the table; by default all.
+    axes : sequence of Axis, optional
+        Those that were counted: they know which combinations of groups an intersection can have, so that those without
+        a row are reported too. Without them a part is known if it is an axis of the tally or a built-in word list.
 
     Raises
     ------
@@ -69,9 +84,10 @@ def findings_of(tally: Tally, settings: Settings, *, measures: Iterable[str] | N
             )
     result: list[Finding] = []
     for axis in tally.axes:
-        cells = AxisCells.of(tally, axis)
+        cells = AxisCells.of(tally, axis, axes)
         for name in chosen:
-            result += MEASURES[name].function(cells, settings)
+            function = MEASURES[name].function
+            result += [] if function is None else function(cells, settings)
     return tuple(result)
 
 
@@ -87,7 +103,8 @@ MEASURES: dict[str, Measure] = {
     for measure in (
         Measure(
             "representation",
-            "How much of the data mentions or belongs to the group.",
+            "How much of the data mentions or belongs to the group. Of an intersection also combinations without a "
+            "row, and the axis as a whole.",
             "share of all rows; Wilson interval",
             "Wilson 1927",
             "0 to 1",
@@ -143,6 +160,88 @@ MEASURES: dict[str, Measure] = {
             label_log_ratio,
         ),
         Measure(
+            "label_rate_by_length",
+            "The label's rate among the group's rows of one range of lengths in characters (the stratum of the "
+            "finding), and among all rows of it (group null).",
+            "P(y | group, length); Wilson interval; tasks with two labels; groups with 30 rows or more",
+            "Dixon et al. 2018; Wilson 1927",
+            "0 to 1",
+            label_rate_by_length,
+        ),
+        Measure(
+            "label_log_ratio_by_length",
+            "What is left of label_log_ratio (of two groups: log_ratio_centred) when texts of the same length are "
+            "compared, and whether it differs by length.",
+            "ln of the common ratio over the buckets of length, +0.5 on events and rows; heterogeneity by Woolf's Q",
+            "Mantel and Haenszel 1959; interval: Greenland and Robins 1985; Woolf 1955",
+            "-inf to inf; 0 parity",
+            label_log_ratio_by_length,
+        ),
+        Measure(
+            "label_parity_max",
+            "Label parity over all groups: the largest difference of the label's rate between two groups with 30 rows. "
+            "The note names them and says how large it is on average when there is no difference at all.",
+            "max over a, b of P(y | a) - P(y | b)",
+            "demographic parity of labels; interval: Newcombe 1998 for all pairs at once, by a bootstrap of cells "
+            "(Efron 1979)",
+            "0 to 1; 0 parity",
+            label_parity_max,
+        ),
+        Measure(
+            "pmi",
+            "How much more often group and label stand together in a row than if they had nothing to do with each "
+            "other, as a natural log.",
+            "ln P(y, group) / (P(y) P(group)), +0.5 on events and rows",
+            "Church and Hanks 1990; interval: MOVER, Zou and Donner 2008",
+            "-inf to -ln P(y, group); 0 independent",
+            pmi,
+        ),
+        Measure(
+            "npmi",
+            "The same from -1, never together, to 1, never apart.",
+            "PMI / -ln P(y, group), +0.5 on events and rows",
+            "Bouma 2009; interval: MOVER, Zou and Donner 2008",
+            "-1 to 1; 0 independent",
+            npmi,
+        ),
+        Measure(
+            "log_odds",
+            "How much higher the odds of the label are among the group's rows than among the rest (of two groups: "
+            "among the first than among the second), as a natural log.",
+            "log-odds with a Dirichlet prior of 1 row that is spread as the labels are, difference of the two",
+            "Monroe, Colaresi and Quinn 2008, with the variance of both outcomes",
+            "-inf to inf; 0 parity",
+            log_odds,
+        ),
+        Measure(
+            "log_odds_z",
+            "The same in standard errors: how sure rather than how much; it grows with the rows.",
+            "log_odds / its standard error; the interval's ends likewise",
+            "Monroe, Colaresi and Quinn 2008, with the variance of both outcomes",
+            "-inf to inf; beyond 1.96 unlikely by luck",
+            log_odds_z,
+        ),
+        Measure(
+            "correlation_level",
+            "Where the data stands on the scale of data sets built with a spurious correlation: 0 the label goes with "
+            "the group only, 5 balanced, 10 with the rest only (of two groups: first and second).",
+            "10 / (1 + √OR), +0.5 on each cell; 1 - level/5 is the correlation after both margins are brought to 50/50 "
+            "(Yule's Y)",
+            "Wang and Russakovsky 2023; Yule 1912; interval: Gart 1966",
+            "0 to 10; 5 balanced",
+            correlation_level,
+        ),
+        Measure(
+            "nmi",
+            "How much groups and labels say about each other, as a share of the geometric mean of what each says.",
+            "max(0, I - (r - 1)(c - 1) / 2N) / √(H(group) H(label)), corrected for bias; sets and labels pooled as for "
+            "cramers_v",
+            "Miller 1955; Strehl and Ghosh 2002; interval: noncentral chi-square of 2N·I, widened to the multinomial "
+            "variance",
+            "0 to 1",
+            nmi,
+        ),
+        Measure(
             "cramers_v",
             "How strongly labels go with groups, in one number: of the axis, and of each group against the rest.",
             "sqrt(phi2~ / min(r~ - 1, c~ - 1)), corrected for bias; sets of groups and labels with fewer than 30 rows "
@@ -151,6 +250,16 @@ MEASURES: dict[str, Measure] = {
             "1975)",
             "0 to 1",
             cramers_v,
+        ),
+        Measure(
+            "leakage_auc",
+            "How well a linear probe tells the group from the text, within labels, once the axis's own words are "
+            "hidden (section leakage).",
+            "mean over labels of the AUC of held-out scores, weighed by n1 n0 / (n1 + n0); five folds by cluster",
+            "Wang et al. 2019 (data leakage), within labels; interval: DeLong et al. 1988 by cluster, variance doubled "
+            "for cross-validation",
+            "0 to 1; 0.5 chance",
+            None,
         ),
     )
 }
@@ -168,6 +277,16 @@ def measures_markdown() -> str:
         "label on either side; ambiguous groups and groups without status are shown and not judged. Rows without label "
         "are counted and left out of label measures. Weighted rows enter intervals with their effective number, "
         "(Σw)² / Σw² (Kish).",
+        "",
+        "`pmi`, `npmi`, `log_odds`, `log_odds_z`, `correlation_level` and `label_log_ratio_by_length` are given only "
+        "for groups and labels with rows enough; `label_rate`, `label_rate_gap` and `label_log_ratio` also for the "
+        "rest. With more than two labels a cell is left out of these three when no row is in it and less than one was "
+        "to be expected.",
+        "",
+        "A finding that is a test (p: the label is as frequent on both sides, or the ratio or difference is 0) has q "
+        "beside it: p corrected by Benjamini and Hochberg's method for all comparisons of its measure on its axis, "
+        "listed or not, whose groups are judged and have 30 rows. With q above 0.05 a finding neither warns nor fails, "
+        "however far off it is.",
         "",
         "| measure | what it says | formula | range | source |",
         "|---|---|---|---|---|",

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data.errors import InputError
 from .findings import Finding, Settings, rounded
-from .measures import findings_of, known_measure
 from .remedies import Remedy
-from .rules import default_rules, judge
-from .tally import Tally, total
+from .sections import Parts
+from .tally import Tally
 from .yardsticks import yardsticks
 
 if TYPE_CHECKING:
@@ -26,12 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "evenset.audit/1"
 SCORE = "cramers_v"
-# More different groups of a column, or labels, than this are ids or scores rather than classes.
-MOST_VALUES = 2_000
-LEAST_MEAN_WEIGHT = 0.03
 _SHOWN_IN_NOTEBOOK = 30
-
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -54,6 +47,8 @@ class AuditReport:
     seed : int
     remedies : tuple of Remedy
         What steps of curation would make of the findings; `evenset.curate.preview` computes them.
+    parts : Parts
+        Proxies, directions, leakage and quality, as far as they were wanted.
     source : Dataset or None
         The data, for a second pass over the rows that stand behind findings.
     axes : tuple of Axis
@@ -68,6 +63,7 @@ class AuditReport:
     settings: Settings
     seed: int = 0
     remedies: tuple[Remedy, ...] = ()
+    parts: Parts = field(default_factory=Parts)
     source: Dataset | None = field(default=None, repr=False, compare=False)
     axes: tuple[Axis, ...] = field(default=(), repr=False, compare=False)
 
@@ -109,9 +105,7 @@ class AuditReport:
             "scores": {axis: dict(score) for axis, score in self.scores.items()},
             "findings": [finding.to_dict() for finding in self.findings],
             "remedies": [remedy.to_dict() for remedy in self.remedies],
-            "proxies": None,
-            "directions": None,
-            "leakage": None,
+            **self.parts.to_dict(),
             "coverage": self.coverage,
             "yardsticks": self.yardsticks,
             "rules": [rule.model_dump(exclude_none=True) for rule in self.rules],
@@ -140,6 +134,9 @@ class AuditReport:
             "method",
             "status",
             "note",
+            "p",
+            "q",
+            "stratum",
         ]
         return pd.DataFrame.from_records(records, columns=columns)
 
@@ -206,136 +203,7 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def run(
-    dataset: Dataset,
-    axes: Sequence[str | Axis] = ("pronouns", "identity"),
-    *,
-    rules: Sequence[CheckRule] = (),
-    reference: Mapping[str, Mapping[str, float]] | None = None,
-    measures: Iterable[str] | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> AuditReport:
-    """Audit a dataset in one pass.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        From `evenset.data.open`.
-    axes : sequence of str or Axis
-        As after ``--axis``: ``pronouns``, ``identity``, ``column:COL``, ``A+B``, ...
-    rules : sequence of CheckRule
-        Limits that give findings a status; without any the defaults of `evenset.audit.rules`.
-    reference : mapping of axis to mapping of group to share
-        What representation is compared with; without it there is no such comparison.
-    measures : iterable of str, optional
-        Names of the table of measures; by default all.
-    seed : int
-        Recorded; nothing in this version of the audit is random.
-    progress : callable, optional
-        Called with ("audit", rows so far, None) after each batch.
-
-    Returns
-    -------
-    AuditReport
-
-    Raises
-    ------
-    InputError
-        When an axis, a measure or a reference is not known, the data cannot be read, or a column that is used as
-        groups or labels has more than 2,000 different values.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> from evenset.data import open
-    >>> rows = {"text": ["She is kind."] * 40 + ["He is kind."] * 40, "label": ["nurse"] * 30 + ["judge"] * 50}
-    >>> report = run(open(pa.table(rows), text="text", label="label"), ["pronouns"])
-    >>> [finding.id for finding in report.findings if finding.status == "fail"]
-    ['log_ratio_centred:pronouns:she/he:judge', 'log_ratio_centred:pronouns:she/he:nurse', 'cramers_v:pronouns::']
-    """
-    from ..data.axes import Axis as AxisClass
-    from ..data.axes import parse_axes
-
-    chosen = tuple(rules) or default_rules()
-    for rule in chosen:
-        known_measure(rule.measure)
-    wanted = None if measures is None else [known_measure(name).name for name in measures]
-    words = [axis for axis in axes if not isinstance(axis, AxisClass)]
-    parsed = dict(zip(words, parse_axes(words, names=dataset.names), strict=True))
-    used = tuple(axis if isinstance(axis, AxisClass) else parsed[axis] for axis in axes)
-    if not used:
-        raise InputError("audit: name at least one axis, for example pronouns or identity")
-    tally = total(_tallies(dataset, used, progress), start=Tally.zero(used))
-    _refuse_tiny_weights(tally, dataset)
-    settings = Settings(positive=dataset.columns.positive, reference=dict(reference or {}))
-    findings = judge(findings_of(tally, settings, measures=wanted), chosen)
-    lexicons = {lexicon.name: lexicon for axis in used for lexicon in axis.lexicons()}
-    return AuditReport(
-        findings=findings,
-        scores=_scores(findings, [axis.name for axis in used]),
-        tally=tally,
-        dataset=dataset.describe(),
-        lexicons=tuple(
-            {"name": name, "version": lexicons[name].version, "sha256": lexicons[name].sha256}
-            for name in sorted(lexicons)
-        ),
-        rules=chosen,
-        settings=settings,
-        seed=seed,
-        source=dataset,
-        axes=used,
-    )
-
-
-def _tallies(dataset: Dataset, axes: Sequence[Axis], progress: Progress | None) -> Iterator[Tally]:
-    """The tally of each batch; stops where groups or labels turn out to be no classes."""
-    from ..data.hashing import Seen, row_keys
-    from ..data.scan import scan
-
-    id_name, seen = dataset.columns.id, Seen()
-    groups: dict[str, set[str]] = {axis.name: set() for axis in axes if axis.columns()}
-    labels: set[str] = set()
-    done = 0
-    needed = {column for axis in axes for column in axis.columns()} | ({id_name} if id_name is not None else set())
-    for scanned in scan(dataset, axes, columns=sorted(needed)):
-        batch = scanned.batch
-        if id_name is not None:  # ids that come twice would name the wrong rows in flagged.parquet
-            row_keys(batch.text, ids=batch.column(id_name), seen=seen, start=batch.start, id_name=id_name)
-        tally = Tally.of(scanned, axes)
-        for name, met in groups.items():
-            met.update(tally.axes[name].groups)
-            if len(met) > MOST_VALUES:
-                raise InputError(
-                    f'--axis "{name}" has more than {MOST_VALUES:,} different groups; for a column of numbers give a '
-                    "limit, as in column:COL>=0.5"
-                )
-        labels.update(tally.labels)
-        if len(labels) > MOST_VALUES:
-            raise InputError(
-                f'the label column "{dataset.columns.label}" has more than {MOST_VALUES:,} different values; name '
-                "another with --label, or cut a score with --label-threshold"
-            )
-        yield tally
-        done += tally.rows
-        if progress is not None:
-            progress("audit", done, None)
-
-
-def _refuse_tiny_weights(tally: Tally, dataset: Dataset) -> None:
-    """Weights are counted in steps of 2**-20 and their squares too: on average they must be well above that."""
-    from .tally import UNIT
-
-    sums = [cell.w for cell in next(iter(tally.cells.values())).values()]
-    mean = sum(sums) / UNIT / max(tally.rows, 1)
-    if tally.weighted and mean < LEAST_MEAN_WEIGHT:
-        raise InputError(
-            f'the weights in column "{dataset.columns.weight}" average {mean:.2g}; multiply them by a constant so that '
-            "they average about 1 (only their ratios matter)"
-        )
-
-
-def _scores(findings: Iterable[Finding], axes: Sequence[str]) -> dict[str, dict[str, Any]]:
+def scores_of(findings: Iterable[Finding], axes: Sequence[str]) -> dict[str, dict[str, Any]]:
     """One number an axis: Cramér's V until an experiment shows which number predicts the gap of a model best."""
     whole = {finding.axis: finding for finding in findings if finding.measure == SCORE and finding.group is None}
     empty: dict[str, Any] = {"value": None, "low": None, "high": None}

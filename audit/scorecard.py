@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import exp
 from typing import TYPE_CHECKING
 
 from .cells import AxisCells
 from .findings import MINIMUM_ROWS, Finding, Status
+from .scorecard_parts import defects, given_away, leanings, left_out
 from .words import Speaker, strength
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ def conclusion(report: AuditReport) -> tuple[Status, str]:
     if not report.tally.rows:
         return "unclear", "There are no rows, so nothing can be said."
     if not report.tally.labels:
-        return "unclear", f"No labels, so only who is there was counted ({axes}). Name a column with --label."
+        return (
+            "unclear",
+            f"No labels, so only who is there was counted ({axes}). Name a column with --label, or label "
+            "by words: --label axis:occupations.",
+        )
     if len(report.tally.labels) == 1:
         only = report.tally.labels[0]
         return "unclear", f'Every label is "{only}", so nothing can be compared. Name another column with --label.'
@@ -63,6 +68,8 @@ def conclusion(report: AuditReport) -> tuple[Status, str]:
             "unclear",
             f"No label bias shows on {axes}, but {unclear} of {len(judged)} findings have too few rows to tell.",
         )
+    if report.parts.quality is not None and report.parts.quality.unclear:
+        return "unclear", f"No clean bill: {report.parts.quality.unclear[0].message}."
     left = f" {unclear} of {len(judged)} findings are unclear." if unclear else ""
     return "pass", f"No label bias found beyond the limits on {axes}.{left}"
 
@@ -107,7 +114,15 @@ def scorecard(report: AuditReport) -> Group:
 
     status, sentence = conclusion(report)
     parts: list[RenderableType] = [Text.assemble((status.upper(), _STYLE[status]), "  ", (sentence, "bold")), Text("")]
-    for block in (_scores(report), _findings(report), _unclear(report), _next(report), _rows(report)):
+    blocks = (
+        _scores(report),
+        _findings(report),
+        *_more(report),
+        _unclear(report),
+        _next(report),
+        _rows(report),
+    )
+    for block in blocks:
         if block is not None:
             parts += [block, Text("")]
     return Group(*parts[:-1])
@@ -150,6 +165,12 @@ def _findings(report: AuditReport) -> RenderableType | None:
     beyond = sum(f.status in ("fail", "warn") and f.measure in _HEADLINE for f in report.findings)
     heading = "What matters most" + (f" (3 of {beyond} beyond the limits)" if beyond > _TOP else "")
     return _listed(heading, lines)
+
+
+def _more(report: AuditReport) -> Iterable[RenderableType | None]:
+    """The parts beyond the counts."""
+    for heading, lines in (given_away(report), leanings(report), defects(report), ("", left_out(report))):
+        yield _listed(heading, lines) if lines else None
 
 
 def best(report: AuditReport, axis: str) -> Remedy | None:
@@ -220,7 +241,7 @@ def _next(report: AuditReport) -> RenderableType | None:
     commands, say = [["evenset", "check", *data, "--init"]], "write evenset.toml (limits for CI, a first plan)"
     remedies = [best(report, axis) for axis in dict.fromkeys(finding.axis for finding in top(report))]
     steps = [word for remedy in remedies if remedy is not None for word in ("--do", remedy.do)]
-    if steps:
+    if steps and report.source is not None and report.source.conversation is None:  # curate cannot write these yet
         commands.insert(0, ["evenset", "curate", *data, *steps, "--out", "curated"])
         say = "change the data, or write limits for CI and a first plan"
     from rich.console import Group
@@ -251,6 +272,8 @@ def _data(report: AuditReport) -> list[str] | None:
     words = [str(path) for path in source.paths]
     if len(words) > _FEW:
         return None
+    if source.conversation is not None:
+        words += source.conversation.options()
     columns = source.columns
     guessed = " ".join(source.notes)
     for flag, value in (("--text", columns.text), ("--label", columns.label)):
@@ -290,7 +313,7 @@ def _rows(report: AuditReport) -> RenderableType:
     return Text(line + f" Groups under {MINIMUM_ROWS} rows are never judged.", style="dim")
 
 
-def _listed(heading: str, lines: list[tuple[str, str, str]]) -> RenderableType:
+def _listed(heading: str, lines: Sequence[tuple[str, str, str]]) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -298,4 +321,4 @@ def _listed(heading: str, lines: list[tuple[str, str, str]]) -> RenderableType:
     table = Table.grid(padding=(0, 1, 0, 0))
     for style, mark, text in lines:
         table.add_row(Text("  " + mark, style=style) if mark else Text(" "), Text(text))
-    return Group(Text(heading, style="bold"), table)
+    return Group(Text(heading, style="bold"), table) if heading else table

@@ -70,6 +70,12 @@ def _data(dataset: Dataset | None, axes: Sequence[str]) -> list[str]:
             ("weight", columns.weight),
             ("preset", dataset.preset),
         )
+        if dataset.conversation is not None:
+            options = dict(zip(*[iter(dataset.conversation.options())] * 2, strict=True))
+            if "--format" in options:
+                lines.append(f"format = {_quoted(options['--format'])}")
+            if "--roles" in options:
+                lines.append(f"roles = [{', '.join(_quoted(role) for role in options['--roles'].split(','))}]")
         for key, value in given:
             if value is not None and _plain(value):
                 lines.append(f"{key} = {value if isinstance(value, float) else _quoted(value)}")

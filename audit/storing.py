@@ -8,13 +8,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from ..data.errors import InputError
 from ..data.files import atomic
 from .tally import COUNTS, AxisNote, Cell, CellKey, Coverage, GroupNote, LexiconNote, Tally, TermKey
+from .vocabulary import SHIFT, Column, Words
 
 SCHEMA = "evenset.tally/1"
+SCHEMA_WORDS = "evenset.tally/2"  # the same with the open vocabulary in a column of its own
 _FIELDS = [
     pa.field("name", pa.string()),
     pa.field("label", pa.string()),
@@ -45,7 +48,14 @@ def to_arrow(tally: Tally) -> pa.Table:
         schema=pa.schema(_FIELDS),
     )
     header = _header(tally)
+    if tally.words is not None:
+        header["schema"] = SCHEMA_WORDS
+        header["words"], blob = words_to_bytes(tally.words)
+        header["words"]["sha256"] = hashlib.sha256(blob).hexdigest()
     header["digest"] = _digest(header, table)
+    if tally.words is not None:
+        last = pa.table({"words": pa.array([blob], pa.large_binary())})
+        table = pa.concat_tables([table, last], promote_options="default")
     return table.replace_schema_metadata({"evenset": json.dumps(header, ensure_ascii=False)})
 
 
@@ -91,12 +101,18 @@ def from_arrow(table: pa.Table) -> Tally:
         header = json.loads((table.schema.metadata or {}).get(b"evenset", b"{}"))
     except ValueError:
         header = {}
-    if header.get("schema") != SCHEMA:
+    if header.get("schema") not in (SCHEMA, SCHEMA_WORDS):
         raise InputError(
             f'not a tally that this version reads (found schema "{header.get("schema")}", needed "{SCHEMA}"); '
             "audit the data again"
         )
-    if header.pop("digest", None) != _digest(header, table):
+    blob = None
+    if header["schema"] == SCHEMA_WORDS:
+        blob = b"".join(table["words"].drop_null().to_pylist())
+        table = table.slice(0, table.num_rows - 1).drop_columns("words")
+    if header.pop("digest", None) != _digest(header, table) or (
+        blob is not None and header["words"]["sha256"] != hashlib.sha256(blob).hexdigest()
+    ):
         raise InputError(
             "the tally is damaged: its content does not fit its checksum; delete it and audit the data again"
         )
@@ -118,7 +134,54 @@ def from_arrow(table: pa.Table) -> Tally:
         cells=cells,
         terms=terms,
         coverage={name: Coverage(**seen) for name, seen in header["coverage"].items()},
+        words=None if blob is None else words_from_bytes(header["words"], blob),
         **{name: header[name] for name in COUNTS},
+    )
+
+
+def words_to_bytes(words: Words) -> tuple[dict[str, Any], bytes]:
+    """What is small, for the header; and the rest as two Arrow streams. Equal counts give equal bytes."""
+    words = words.canonical()
+    header = {
+        "limit": words.limit,
+        "bound": words.bound,
+        "columns": [[*column] for column in words.columns],
+        "documents": words.documents.tolist(),
+        "pairs": words.pairs.tolist(),
+    }
+    strings = pa.table({"word": pa.array(words.words, pa.large_string()), "score": words.score})
+    width = max(len(words.columns), 1)
+    cells = pa.table(
+        {
+            "cell": (words.key >> SHIFT) * width + (words.key & ((1 << SHIFT) - 1)),
+            "documents": words.count,
+        }
+    )
+    sink = pa.BufferOutputStream()
+    codec = "zstd" if pa.Codec.is_available("zstd") else None
+    for table in (strings, cells):
+        with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as stream:
+            stream.write_table(table)
+    return header, sink.getvalue().to_pybytes()
+
+
+def words_from_bytes(header: dict[str, Any], blob: bytes) -> Words:
+    """Read what `words_to_bytes` made."""
+    source = pa.BufferReader(blob)
+    strings = pa.ipc.open_stream(source).read_all()
+    cells = pa.ipc.open_stream(source).read_all()
+    cell = cells["cell"].to_numpy()
+    word, column = np.divmod(cell, max(len(header["columns"]), 1))
+    return Words(
+        limit=header["limit"],
+        bound=header["bound"],
+        words=tuple(strings["word"].to_pylist()),
+        score=strings["score"].to_numpy().copy(),
+        columns=tuple(Column(*column) for column in header["columns"]),
+        documents=np.array(header["documents"], np.int64),
+        pairs=np.array(header["pairs"], np.int64),
+        key=(word << SHIFT) | column,
+        count=cells["documents"].to_numpy().copy(),
     )
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from ..data.errors import InputError
 from ..data.scan import BUCKET_EDGES
+from .vocabulary import LIMIT_WORDS, Gather, Words
 
 if TYPE_CHECKING:
     from ..data.axes import Axis
@@ -105,6 +106,8 @@ class Tally:
         A label of None: the row has none. No groups: ().
     terms : mapping of lexicon name to mapping of (form, label) to documents
     coverage : mapping of lexicon name to Coverage
+    words : Words or None
+        Documents by word of the open vocabulary, if they were asked for.
 
     Examples
     --------
@@ -126,6 +129,7 @@ class Tally:
     cells: Mapping[str, Mapping[CellKey, Cell]] = field(default_factory=dict)
     terms: Mapping[str, Mapping[TermKey, int]] = field(default_factory=dict)
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
+    words: Words | None = None
 
     def __add__(self, other: Tally) -> Tally:
         return total([other], start=self)
@@ -143,7 +147,7 @@ class Tally:
         )
 
     @staticmethod
-    def zero(axes: Sequence[Axis], edges: Sequence[int] = BUCKET_EDGES) -> Tally:
+    def zero(axes: Sequence[Axis], edges: Sequence[int] = BUCKET_EDGES, *, words: bool | int = False) -> Tally:
         """The tally of no rows: adding it changes nothing.
 
         Parameters
@@ -152,6 +156,8 @@ class Tally:
             The axes that will be counted; a lexicon's groups are known from the start.
         edges : sequence of int
             Upper edges of the length buckets.
+        words : bool or int
+            As in `Tally.of`.
         """
         from .counting import notes
 
@@ -163,14 +169,30 @@ class Tally:
             cells={name: {} for name in axis_notes},
             terms={name: {} for name in lexicons},
             coverage={name: Coverage() for name in lexicons},
+            words=Words.zero(LIMIT_WORDS if words is True else words) if words else None,
         )
 
     @staticmethod
-    def of(scanned: Scanned, axes: Sequence[Axis], edges: Sequence[int] = BUCKET_EDGES) -> Tally:
-        """The tally of one scanned batch. No step walks over the rows in Python."""
+    def of(
+        scanned: Scanned, axes: Sequence[Axis], edges: Sequence[int] = BUCKET_EDGES, *, words: bool | int = False
+    ) -> Tally:
+        """The tally of one scanned batch. No step walks over the rows in Python.
+
+        Parameters
+        ----------
+        scanned : Scanned
+            Rows with their matches and groups.
+        axes : sequence of Axis
+            Those it was scanned with.
+        edges : sequence of int
+            Those it was scanned with.
+        words : bool or int
+            Whether to count the open vocabulary too: each word by label and side of every axis. A number says how many
+            words are kept exactly, True 2**18. The batch must have been scanned with ``tokens=True``.
+        """
         from .counting import tally_batch
 
-        return tally_batch(scanned, axes, edges)
+        return tally_batch(scanned, axes, edges, words=words)
 
     def to_arrow(self) -> pa.Table:
         """The tally as one table, nothing lost."""
@@ -223,6 +245,7 @@ def total(tallies: Iterable[Tally], *, start: Tally) -> Tally:
     cells = {name: dict(table) for name, table in start.cells.items()}
     terms = {name: dict(table) for name, table in start.terms.items()}
     coverage = dict(start.coverage)
+    words = None if start.words is None else Gather(start.words)
     for tally in tallies:
         _same(start, tally)
         for name in COUNTS:
@@ -242,11 +265,24 @@ def total(tallies: Iterable[Tally], *, start: Tally) -> Tally:
                 documents[term] = documents.get(term, 0) + count
         for name, seen in tally.coverage.items():
             coverage[name] = coverage[name] + seen
-    return Tally(edges=start.edges, axes=axes, lexicons=lexicons, cells=cells, terms=terms, coverage=coverage, **counts)
+        if words is not None and tally.words is not None:
+            words.add(tally.words)
+    return Tally(
+        edges=start.edges,
+        axes=axes,
+        lexicons=lexicons,
+        cells=cells,
+        terms=terms,
+        coverage=coverage,
+        words=words.finish() if words is not None else None,
+        **counts,
+    )
 
 
 def _same(one: Tally, other: Tally) -> None:
     """Refuse to add what does not count the same things."""
+    if (one.words is None) != (other.words is None):
+        raise InputError("these tallies do not add: one counts words and the other does not; audit the data again")
     kinds = {name: note.kind for name, note in one.axes.items()}, {name: note.kind for name, note in other.axes.items()}
     for what, left, right in (
         ("length buckets", one.edges, other.edges),

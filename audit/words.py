@@ -13,6 +13,7 @@ _NOUNS = {
 }  # fmt: skip
 _PLAIN_LABELS = frozenset({"label", "labels", "class", "target", "y", "category"})
 _YES = frozenset({"1", "true", "yes", "True"})
+_OF_PAIRS = frozenset({"chosen", "rejected"})
 _BANDS = ((0.1, "weak"), (0.3, "moderate"), (math.inf, "strong"))
 
 
@@ -43,6 +44,12 @@ class Speaker:
             return column
         return f'"{label}"'
 
+    def labelled(self, label: str | None) -> str:
+        """A label as what was done to a row: 'labelled "nurse"', or of a pair of replies 'chosen'."""
+        if (self.label_column or "").startswith("axis:"):
+            return f'counted as "{label}" by their words'
+        return str(label) if label in _OF_PAIRS else f"labelled {self.label(label)}"
+
     def members(self, axis: str, group: str) -> str:
         """Rows of a group, without the noun: 'that mention "gay"'."""
         kind = self.kinds.get(axis, "column")
@@ -63,30 +70,33 @@ class Speaker:
             "label_rate_gap": self._gap,
             "representation": self._share,
             "representation_ratio": self._reference,
+            "cramers_v": self._association,
+            "label_log_ratio_by_length": self._within_lengths,
+            "leakage_auc": self._leak,
         }.get(finding.measure, self._other)
         return say(finding)
 
     def _against_rest(self, finding: Finding) -> str:
-        who = f"{self.rows} {self.members(finding.axis, str(finding.group))} are labelled {self.label(finding.label)}"
+        who = f"{self.rows} {self.members(finding.axis, str(finding.group))} are {self.labelled(finding.label)}"
         return f"{who} {_times(finding.estimate)} as often as others {_ends(finding)}"
 
     def _against_each_other(self, finding: Finding) -> str:
         finding, first, second = _turned(finding)
         one, other = (self.members(finding.axis, group) for group in (first, second))
         return (
-            f"{self.rows} {one} are labelled {self.label(finding.label)} {_times(finding.estimate)} as often as "
+            f"{self.rows} {one} are {self.labelled(finding.label)} {_times(finding.estimate)} as often as "
             f"{self.rows.lower()} {other} {_ends(finding)}"
         )
 
     def _counts(self, finding: Finding) -> str:
         finding, first, second = _turned(finding)
         one, other = (self.members(finding.axis, group) for group in (first, second))
-        where = "" if finding.label is None else f" labelled {self.label(finding.label)}"
+        where = "" if finding.label is None else f" {self.labelled(finding.label)}"
         return f"{self.rows}{where} {one} are {_times(finding.estimate)} as many as those {other} {_ends(finding)}"
 
     def _rate(self, finding: Finding) -> str:
         who = f"{self.rows} {self.members(finding.axis, str(finding.group))}"
-        return f"{who} are labelled {self.label(finding.label)} in {_percent(finding, 'cases')}"
+        return f"{who} are {self.labelled(finding.label)} in {_percent(finding, 'cases')}"
 
     def _gap(self, finding: Finding) -> str:
         who = f"{self.rows} {self.members(finding.axis, str(finding.group))}"
@@ -94,16 +104,36 @@ class Speaker:
         ends = sorted(abs(100 * end) for end in (finding.low, finding.high))
         crossing = finding.low <= 0 <= finding.high
         between = f"{0 if crossing else ends[0]:.1f} to {ends[1]:.1f}"
-        return f"{who} are labelled {self.label(finding.label)} {points} ({between}; {finding.n:,} rows)"
+        return f"{who} are {self.labelled(finding.label)} {points} ({between}; {finding.n:,} rows)"
 
     def _share(self, finding: Finding) -> str:
+        if finding.group is None:
+            return self._other(finding)
         return f"{self.rows} {self.members(finding.axis, str(finding.group))} are {_percent(finding, 'all rows')}"
 
     def _reference(self, finding: Finding) -> str:
         who = f"{self.rows} {self.members(finding.axis, str(finding.group))}"
         return f"{who} are {_times(finding.estimate)} as frequent as in the reference {_ends(finding)}"
 
+    def _within_lengths(self, finding: Finding) -> str:
+        who = f"{self.rows} {self.members(finding.axis, str(finding.group))} are {self.labelled(finding.label)}"
+        return f"{who} {_times(finding.estimate)} as often as others of their length {_ends(finding)}"
+
+    def _leak(self, finding: Finding) -> str:
+        return (
+            f"The rest of the text tells {finding.group} with AUC {finding.estimate:.2f} ({finding.low:.2f} to "
+            f"{finding.high:.2f}; {finding.n:,} rows)"
+        )
+
     def _other(self, finding: Finding) -> str:
+        parts = [finding.axis, finding.group, finding.label, finding.stratum]
+        of = ", ".join(part for part in parts if part is not None)
+        return (
+            f"{finding.measure} of {of}: {finding.estimate:.2f} ({finding.low:.2f} to {finding.high:.2f}; "
+            f"{finding.n:,} rows)"
+        )
+
+    def _association(self, finding: Finding) -> str:
         of = f' and "{finding.group}"' if finding.group else f" and {finding.axis}"
         return (
             f"Labels{of} go together with Cramér's V {finding.estimate:.2f} "

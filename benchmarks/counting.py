@@ -1,93 +1,68 @@
-"""How fast documents are counted by term: evenset beside spaCy's PhraseMatcher and scikit-learn's CountVectorizer.
+"""How fast documents are counted by term and label: evenset beside polars, scikit-learn and spaCy.
 
-    python benchmarks/counting.py [--mb 64] [--rounds 3]
+    python benchmarks/counting.py [--mb 512] [--rounds 3]
 
-Wall time counts (evenset works on two batches at a time), and CPU time beside it, which a busy machine does not spoil.
-All three get the same made-up English-looking text in memory and the same 3,000 terms, 500 of two words, and say in how
-many documents of each label each term stands. The peers get a smaller slice, as the table says; speeds are the best of
-the rounds, which alternate, so that all see the same machine. On the last slice evenset's counts are compared with a
-slow obvious count. The peers' own totals differ a little by design: CountVectorizer pairs words across punctuation, and
-both count a term also inside a longer one.
+Wall time counts (evenset and polars use two threads), and CPU time beside it, which a busy machine spoils less. All get
+the same made-up English-looking text in memory, 3,000 terms, 500 of them of two words, and 28 labels. evenset makes the
+whole Tally of `evenset audit`: documents by term and label, rows by groups, label and length. CountVectorizer and
+PhraseMatcher count documents by term and label; polars only finds the hits (`find_many` of " term " in lower-cased text
+whose punctuation became blanks), which is less. Slower peers get a smaller slice. The rounds alternate, so that all see
+the same machine; the best and the median of them are given. On the last slice evenset's counts are compared with a slow
+obvious count. The peers' totals differ a little by design: they count a term also inside a longer one, and across
+punctuation.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import statistics
 import time
-from collections import Counter
 from collections.abc import Callable
-from itertools import pairwise
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from corpus import LABELS, axis_of, terms_of, text_of
 
-from evenset.data.arrays import distinct
+from evenset.audit.engine import counting
 from evenset.data.axes import Axis
 from evenset.data.dataset import Dataset
-from evenset.data.lexicon import Form, Group, Lexicon
-from evenset.data.scan import scan
 
-SYLLABLES = [consonant + vowel for consonant in "bcdfghklmnprstvz" for vowel in "aeiou"]
-LABELS = 2
+Counts = npt.NDArray[np.int64]
+NAMES = [f"label {k}" for k in range(LABELS)]
 
 
-def text_of(size: int, rng: np.random.Generator) -> list[str]:
-    """Documents of sentences of words with Zipf frequencies, capitals, punctuation, digits and a few accents."""
-    lengths = np.clip(rng.poisson(1.2, 50_000) + 1 + (np.arange(50_000) > 200), 1, 6)
-    words = list(dict.fromkeys("".join(rng.choice(SYLLABLES, k)) for k in lengths))
-    words = [word.replace("e", "é", 1) if k % 70 == 69 else word for k, word in enumerate(words)]
-    share = 1 / np.arange(1, len(words) + 1) ** 1.05
-    drawn = rng.choice(len(words), size // 5, p=share / share.sum())
-    after = rng.choice(
-        [" ", ", ", ". ", "-", "'s ", "; ", " 42 ", "! #"],
-        len(drawn),
-        p=[0.8, 0.06, 0.07, 0.02, 0.02, 0.01, 0.01, 0.01],
+def evenset_counts(table: pa.Table, axis: Axis, *, fast: bool) -> Counts:
+    """Documents by label and term, from the Tally that `evenset audit` makes."""
+    limit = 0 if fast else 1 << 60
+    with mock.patch("evenset.audit.shards.FAST_BYTES", limit):
+        tally = counting(Dataset.of(table, text="text", label="label"), [axis]).tally
+    terms, labels = tally.terms["terms"], {name: k for k, name in enumerate(NAMES)}
+    forms = {form.text: k for k, form in enumerate(axis.lexicons()[0].forms)}
+    counts = np.zeros((LABELS, len(forms)), np.int64)
+    for (form, label), documents in terms.items():
+        counts[labels[str(label)], forms[form]] = documents
+    return counts
+
+
+def polars_hits(frame: Any, terms: list[str]) -> int:
+    import polars as pl
+
+    padded = [f" {term} " for term in terms]
+    marks = [",", ".", "-", "'", ";", "!", "#"]
+    text = pl.concat_str(pl.lit(" "), pl.col("text").str.to_lowercase(), pl.lit(" ")).str.replace_many(
+        marks, [" "] * len(marks)
     )
-    documents, at, total = [], 0, 0
-    while total < size:
-        count = int(rng.integers(20, 180))
-        parts = [words[k] + gap for k, gap in zip(drawn[at : at + count], after[at : at + count], strict=True)]
-        if not parts:
-            at = 0
-            continue
-        parts[0] = parts[0].title()
-        documents.append("".join(parts).strip())
-        total += len(documents[-1].encode())
-        at += count
-    return documents
+    found = (
+        frame.lazy().select(text.str.find_many(padded, overlapping=True).list.len().sum()).collect(engine="streaming")
+    )
+    return int(found.item())
 
 
-def terms_of(documents: list[str], rng: np.random.Generator) -> list[str]:
-    """2,500 words and 500 pairs that stand side by side, of all frequencies but the 50 commonest words."""
-    words, pairs = Counter[str](), Counter[tuple[str, str]]()
-    for document in documents[:5000]:
-        plain = document.lower().split(" ")
-        words.update(word for word in plain if word.isalnum())
-        pairs.update((a, b) for a, b in pairwise(plain) if a.isalnum() and b.isalnum())
-    common = [word for word, _ in words.most_common()]
-    stop = set(common[:50])
-    pair = [f"{a} {b}" for (a, b), _ in pairs.most_common(100_000) if a not in stop and b not in stop]
-    return [
-        *rng.choice(common[50:6000], 2500, replace=False).tolist(),
-        *rng.choice(pair[:3000], 500, replace=False).tolist(),
-    ]
-
-
-def evenset_counts(table: pa.Table, axis: Axis) -> npt.NDArray[np.int64]:
-    """Documents by term and label, by the pass that `evenset audit` makes."""
-    forms = len(axis.lexicons()[0].forms)
-    counts = np.zeros(forms * LABELS, np.int64)
-    for scanned in scan(Dataset.of(table, text="text", label="label"), [axis]):
-        found = scanned.matches["terms"]
-        pairs = distinct(found.row * forms + found.form)
-        label = scanned.batch.label.dictionary_encode()
-        value = np.array([int(name) for name in label.dictionary.to_pylist()])[label.indices.to_numpy()]
-        counts += np.bincount(value[pairs // forms] * forms + pairs % forms, minlength=forms * LABELS)
-    return counts.reshape(LABELS, forms)
-
-
-def spacy_counts(documents: list[str], labels: npt.NDArray[np.int64], terms: list[str]) -> npt.NDArray[np.int64]:
+def spacy_counts(documents: list[str], labels: Counts, terms: list[str]) -> Counts:
     import spacy
     from spacy.matcher import PhraseMatcher
 
@@ -103,7 +78,7 @@ def spacy_counts(documents: list[str], labels: npt.NDArray[np.int64], terms: lis
     return counts
 
 
-def sklearn_counts(documents: list[str], labels: npt.NDArray[np.int64], terms: list[str]) -> npt.NDArray[np.int64]:
+def sklearn_counts(documents: list[str], labels: Counts, terms: list[str]) -> Counts:
     from sklearn.feature_extraction.text import CountVectorizer
 
     vectorizer = CountVectorizer(vocabulary=terms, ngram_range=(1, 2), binary=True, token_pattern=r"[^\W_]+")
@@ -111,7 +86,7 @@ def sklearn_counts(documents: list[str], labels: npt.NDArray[np.int64], terms: l
     return np.stack([np.asarray(found[labels == label].sum(axis=0))[0] for label in range(LABELS)]).astype(np.int64)
 
 
-def obvious_counts(documents: list[str], labels: npt.NDArray[np.int64], terms: list[str]) -> npt.NDArray[np.int64]:
+def obvious_counts(documents: list[str], labels: Counts, terms: list[str]) -> Counts:
     """Word by word: two-word terms from the left, then single words where no pair was taken."""
     number = {term: k for k, term in enumerate(terms)}
     counts = np.zeros((LABELS, len(terms)), np.int64)
@@ -140,65 +115,82 @@ def obvious_counts(documents: list[str], labels: npt.NDArray[np.int64], terms: l
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mb", type=float, default=64, help="megabytes of text for evenset")
+    parser.add_argument("--mb", type=float, default=512, help="megabytes of text for evenset and polars")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     rng = np.random.default_rng(0)
-    documents = text_of(int(given.mb * 1e6), rng)
+    unit = min(given.mb, 64)
+    documents = text_of(int(unit * 1e6), rng)
     labels = rng.integers(0, LABELS, len(documents))
     terms = terms_of(documents, rng)
     assert len(set(terms)) == 3000
-    groups = tuple(Group("terms", f"group {k}") for k in range(8))
-    forms = tuple(Form(term, k % 8, str(k), ambiguous=False) for k, term in enumerate(terms))
-    axis = Axis("terms", "lexicon", lexicon=Lexicon("terms", "1", "en", "-", "-", groups, forms, ""))
+    axis = axis_of(terms)
+    ends = np.cumsum([len(document.encode()) for document in documents])
 
-    def sliced(megabytes: float) -> int:
-        sizes = np.cumsum([len(document.encode()) for document in documents])
-        return int(np.searchsorted(sizes, min(megabytes, given.mb) * 1e6)) or 1
+    def rows(megabytes: float) -> int:
+        return int(np.searchsorted(ends, min(megabytes, unit) * 1e6)) or 1
 
-    def table(rows: int) -> pa.Table:
-        return pa.table({"text": pa.array(documents[:rows], pa.large_string()), "label": labels[:rows]})
+    def table(count: int) -> pa.Table:
+        text = pa.array(documents[:count], pa.large_string())
+        return pa.table({"text": text, "label": [NAMES[k] for k in labels[:count]]})
 
-    whole = table(len(documents))
-    sizes = {"evenset": len(documents), "CountVectorizer": sliced(8), "PhraseMatcher": sliced(2)}
-    ways: dict[str, Callable[[], npt.NDArray[np.int64]]] = {
-        "evenset": lambda: evenset_counts(whole, axis),
-        "CountVectorizer": lambda: sklearn_counts(
-            documents[: sizes["CountVectorizer"]], labels[: sizes["CountVectorizer"]], terms
-        ),
-        "PhraseMatcher": lambda: spacy_counts(
-            documents[: sizes["PhraseMatcher"]], labels[: sizes["PhraseMatcher"]], terms
-        ),
-    }
-    best = dict.fromkeys(ways, float("inf"))
-    work = dict.fromkeys(ways, float("inf"))
-    counts: dict[str, npt.NDArray[np.int64]] = {}
+    times = max(1, round(given.mb / unit))
+    whole = pa.concat_tables([table(len(documents))] * times)
+    small, smaller = rows(8), rows(2)
+    size = {"whole": ends[-1] * times / 1e6, "small": ends[small - 1] / 1e6, "smaller": ends[smaller - 1] / 1e6}
+    ways: dict[str, tuple[float, Callable[[], Any]]] = {}
+    try:
+        import numba  # noqa: F401 - only whether it is there
+
+        ways["evenset"] = size["whole"], lambda: evenset_counts(whole, axis, fast=True)
+    except ImportError:
+        print("numba is not installed")
+    ways["evenset, no numba"] = size["whole"], lambda: evenset_counts(whole, axis, fast=False)
+    try:
+        import polars
+
+        frame = polars.from_arrow(whole)
+        ways["polars find_many"] = size["whole"], lambda: polars_hits(frame, terms)
+    except ImportError:
+        print("polars is not installed: pip install polars")
+    ways["CountVectorizer"] = size["small"], lambda: sklearn_counts(documents[:small], labels[:small], terms)
+    ways["PhraseMatcher"] = size["smaller"], lambda: spacy_counts(documents[:smaller], labels[:smaller], terms)
+
+    slice_ = rows(1)
+    truth = obvious_counts(documents[:slice_], labels[:slice_], terms)
+    for fast in (True, False):  # also loads the compiled loops, which takes a moment the first time
+        assert np.array_equal(evenset_counts(table(slice_), axis, fast=fast), truth), "evenset's counts are wrong"
+    wall: dict[str, list[float]] = {name: [] for name in ways}
+    work: dict[str, list[float]] = {name: [] for name in ways}
+    results: dict[str, Any] = {}
     for _ in range(given.rounds):
-        for name, way in ways.items():
+        for name, (_, way) in ways.items():
             begun, worked = time.perf_counter(), time.process_time()
-            counts[name] = way()
-            best[name] = min(best[name], time.perf_counter() - begun)
-            work[name] = min(work[name], time.process_time() - worked)
+            results[name] = way()
+            wall[name].append(time.perf_counter() - begun)
+            work[name].append(time.process_time() - worked)
+    first = next(iter(ways))
+    if first == "evenset":
+        assert np.array_equal(results[first], results["evenset, no numba"]), "the two ways of evenset differ"
+    for name, count in (("CountVectorizer", small), ("PhraseMatcher", smaller)):
+        part = evenset_counts(table(count), axis, fast=False)
+        assert 0.8 < results[name].sum() / part.sum() < 1.3, f"{name} was not given the same work"
 
-    rows = sliced(1)
-    truth = obvious_counts(documents[:rows], labels[:rows], terms)
-    assert np.array_equal(evenset_counts(table(rows), axis), truth), "evenset's counts are wrong"
-    for name in ("CountVectorizer", "PhraseMatcher"):
-        part = evenset_counts(table(sizes[name]), axis)
-        assert 0.8 < counts[name].sum() / part.sum() < 1.3, f"{name} was not given the same work"
-
-    print(f"{len(documents):,} documents, {given.mb:g} MB, {len(terms):,} terms; best of {given.rounds} rounds")
-    size = {name: sum(len(document.encode()) for document in documents[: sizes[name]]) / 1e6 for name in ways}
-    speed = {name: size[name] / best[name] for name in ways}
-    effort = {name: size[name] / work[name] for name in ways}
-    print(f"{'':16}{'MB':>8}{'seconds':>10}{'MB/s':>9}{'evenset / it':>14}{'MB/CPU s':>11}{'evenset / it':>14}")
-    for name in ways:
-        ratios = speed["evenset"] / speed[name], effort["evenset"] / effort[name]
+    load = os.getloadavg()[0]
+    print(
+        f"{len(documents) * times:,} documents, {size['whole']:,.0f} MB, {len(terms):,} terms, {LABELS} labels; ",
+        end="",
+    )
+    print(f"{given.rounds} rounds; load average {load:.1f} on {os.cpu_count()} cores")
+    print(f"{'':20}{'MB':>7}{'best s':>9}{'MB/s':>8}{'median':>8}{first + ' /':>11}{'MB/CPU s':>10}{first + ' /':>11}")
+    speed = {name: mb / min(wall[name]) for name, (mb, _) in ways.items()}
+    effort = {name: mb / min(work[name]) for name, (mb, _) in ways.items()}
+    for name, (mb, _) in ways.items():
         print(
-            f"{name:16}{size[name]:8.1f}{best[name]:10.2f}{speed[name]:9.1f}{ratios[0]:14.1f}"
-            f"{effort[name]:11.1f}{ratios[1]:14.1f}"
+            f"{name:20}{mb:7.0f}{min(wall[name]):9.2f}{speed[name]:8.1f}{mb / statistics.median(wall[name]):8.1f}"
+            f"{speed[first] / speed[name]:11.1f}{effort[name]:10.1f}{effort[first] / effort[name]:11.1f}"
         )
-    print(f"evenset's counts equal a slow count of {rows:,} documents ({truth.sum():,} hits)")
+    print(f"evenset's counts equal a slow count of {slice_:,} documents ({truth.sum():,} hits)")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from .emit import Emitter
 from .ledger import SCHEMA
 from .plan import Resolved, axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
+from .refusals import refuse
 from .select import select
 from .state import State
 from .tables import effect
@@ -167,6 +168,8 @@ def run(
     >>> curation.rows["text"].to_pylist(), curation.ledger["before"].to_pylist()
     (['_ ran.', 'It ran.'], ['She'])
     """
+    if isinstance(data, Dataset):
+        refuse(data, plan, writes=out is not None or dry_run)
     specs = list(dict.fromkeys([*(axes or ()), *axes_of(plan)]))
     prepared = _prepared(data, specs, in_memory=out is None and not dry_run)
     dataset = prepared.dataset

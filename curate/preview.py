@@ -60,7 +60,7 @@ def preview(report: AuditReport) -> tuple[Remedy, ...]:
     resample:pronouns,level=1: V 0.49 to 0.00; 40 of 80 rows go
     """
     tally = report.tally
-    if not tally.labels or len(tally.labels) < 2:
+    if len(tally.labels) < 2 or (report.source is not None and report.source.conversation is not None):
         return ()
     found = []
     for axis in tally.axes:

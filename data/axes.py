@@ -7,12 +7,13 @@ What a user writes is one word an axis: a built-in lexicon (``pronouns``, ``iden
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,13 +22,15 @@ from .dataset import Batch, listed
 from .errors import InputError, suggest
 from .lexicon import Lexicon, builtin_names, load
 from .match import Matches
-from .membership import CROSS, Membership, coded, intersection
+from .membership import CROSS, Membership, coded, intersection, masked
 from .normalise import numbers_of, strings_of
 
 __all__ = ["MIXED", "Axis", "GroupInfo", "Membership", "parse_axes"]
 
 MIXED = "mixed"
 """The group of rows with forms of groups that exclude each other, such as she and he."""
+
+_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,17 +294,43 @@ def _of_matches(found: Matches, lexicon: Lexicon, n_rows: int) -> Membership:
     """Rows by the groups whose forms they hold; groups that exclude each other become "mixed" where they meet."""
     of_form = np.array([form.group for form in lexicon.forms], np.int64)
     names = [group.name for group in lexicon.groups] + [MIXED]
-    rank = np.argsort(np.argsort(np.array(names)))  # in a pattern, groups are sorted by name
-    key = distinct(found.row * len(names) + of_form[found.form])
+    order = sorted(range(len(names)), key=names.__getitem__)  # in a pattern, groups are sorted by name
+    rank = np.empty(len(names), np.int64)
+    rank[order] = np.arange(len(names))
+    excluding = {
+        tuple(sorted((int(rank[index]), int(rank[names.index(other)]))))
+        for index, one in enumerate(lexicon.groups)
+        for other in one.exclusive_with
+    }
+    if len(names) > _BITS:
+        return _of_many(found.row, rank[of_form[found.form]], [names[k] for k in order], excluding, n_rows)
+    starts = np.flatnonzero(np.diff(found.row, prepend=-1))  # matches are in the order of rows
+    row = found.row[starts]
+    bit = (np.uint64(1) << rank.astype(np.uint64))[of_form][found.form]
+    mask = np.bitwise_or.reduceat(bit, starts) if len(starts) else np.zeros(0, np.uint64)
+    gone = np.zeros(len(mask), np.uint64)
+    for one, other in excluding:
+        pair = np.uint64(1 << one | 1 << other)
+        gone[mask & pair == pair] |= pair
+    mask = np.where(gone != 0, (mask & ~gone) | np.uint64(1 << int(rank[-1])), mask)
+    return masked(mask, row, [names[k] for k in order], n_rows)
+
+
+def _of_many(
+    row: npt.NDArray[np.int64],
+    group: npt.NDArray[np.int64],
+    names: Sequence[str],
+    excluding: Iterable[tuple[int, ...]],
+    n_rows: int,
+) -> Membership:
+    """The same for more groups than a number has bits."""
+    key = distinct(row * len(names) + group)
     row, group = key // len(names), key % len(names)
     mixed = np.zeros(len(row), np.bool_)
-    for index, one in enumerate(lexicon.groups):
-        for other in one.exclusive_with:
-            pair = (group == index) | (group == names.index(other))
-            both = np.intersect1d(row[group == index], row[group == names.index(other)], assume_unique=True)
-            mixed |= pair & np.isin(row, both)
-    group = np.where(mixed, len(names) - 1, group)
-    return coded(row, rank[group], sorted(names), n_rows)
+    for one, other in excluding:
+        both = np.intersect1d(row[group == one], row[group == other], assume_unique=True)
+        mixed |= ((group == one) | (group == other)) & np.isin(row, both)
+    return coded(row, np.where(mixed, names.index(MIXED), group), names, n_rows)
 
 
 def _of_values(values: pa.Array, axis: Axis, batch: Batch) -> Membership:

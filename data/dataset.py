@@ -9,14 +9,19 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .errors import InputError, suggest
 from .files import sha256_files
+
+if TYPE_CHECKING:
+    from .axis_labels import AxisLabels
+    from .conversations import Conversation
 
 BATCH_ROWS = 65_536
 BATCH_BYTES = 16 << 20
@@ -110,6 +115,30 @@ class Batch:
                 return named_values(values, value_names, f'column "{name}"', self.start)
         return values
 
+    def segments(self) -> pa.Table:
+        """Where the messages of a conversation stand in the texts: the way back from a text to its file.
+
+        Returns
+        -------
+        Table
+            A row a message, in order: ``row`` in this batch, ``pointer`` (JSON pointer to the value in the row of the
+            file, such as /messages/2/content), ``at`` (byte of the value from which on it is in the text: not 0 where
+            the value begins with what is not the message), ``start`` and ``end`` (bytes of the row's text). So
+            ``text[start:end]`` is what the value holds from ``at`` on, as long.
+
+        Raises
+        ------
+        InputError
+            When the batch was read without them: ask `Dataset.batches` for all columns, or for "__segments__".
+        """
+        from .messages import SEGMENTS
+
+        if SEGMENTS not in self.table.schema.names:
+            raise InputError(f'these rows were read without "{SEGMENTS}"; conversations have it, and only on demand')
+        values = self.table.column(self.table.schema.get_field_index(SEGMENTS))
+        row = pc.list_parent_indices(values).cast(pa.int64())
+        return pa.Table.from_arrays([row, *values.flatten().flatten()], ["row", "pointer", "at", "start", "end"])
+
     def take(self, indices: npt.NDArray[np.integer[Any]] | Sequence[int]) -> Batch:
         """The rows at these places of the batch, in this order; a place may come more than once."""
         places = np.asarray(indices, dtype=np.int64)
@@ -182,6 +211,12 @@ class Dataset:
         The well-known data set that this is a copy of.
     extra_columns : tuple of str
         Columns that axes need, read from JSONL besides those that have a part.
+    part : bool
+        Whether these are only some rows of the data (`evenset.data.parts`): what must hold of all is not judged then.
+    conversation : Conversation or None
+        How the file holds messages, where the text is made of them.
+    axis_labels : AxisLabels or None
+        What labels the rows, where their label is made of their text.
     """
 
     columns: Columns
@@ -195,6 +230,9 @@ class Dataset:
     need_label: bool = False
     preset: str | None = None
     extra_columns: tuple[str, ...] = ()
+    part: bool = False
+    conversation: Conversation | None = None
+    axis_labels: AxisLabels | None = None
 
     def batches(self, *, columns: Sequence[str] | None = None) -> Iterator[Batch]:
         """Read the rows from the start.
@@ -223,15 +261,19 @@ class Dataset:
         """SHA-256 over the bytes of the files, in order; in memory over the Arrow content."""
         from .readers_arrow import TableSource, data_files
 
-        if isinstance(self.source, TableSource):
-            return memory_sha256(self.source.table)
+        source = getattr(self.source, "inner", self.source)  # of conversations: the file, not what is made of it
+        if isinstance(source, TableSource):
+            return memory_sha256(source.table)
         return sha256_files(data_files(self.form, self.paths))
 
     def describe(self) -> dict[str, Any]:
         """What a report says about the data: form, files, hash and columns; no row."""
         columns = self.columns
+        talk = self.conversation
+        made = {} if talk is None else {"format": talk.format, "roles": list(talk.roles)}
         return {
             "form": self.form,
+            **made,
             "paths": [path.name for path in self.paths],
             "sha256": self.sha256(),
             "columns": {
@@ -259,6 +301,8 @@ class Dataset:
         weight: str | None = None,
         cluster: str | None = None,
         preset: str | None = None,
+        format: str | None = None,  # noqa: A002 - the word of --format
+        roles: Sequence[str] | None = None,
         need_label: bool = False,
     ) -> Dataset:
         """A dataset of a table in memory: Arrow, pandas, a `datasets.Dataset`, or a list of dicts.
@@ -282,6 +326,8 @@ class Dataset:
             weight=weight,
             cluster=cluster,
             preset=preset,
+            format=format,
+            roles=roles,
             need_label=need_label,
         )
 

@@ -100,7 +100,7 @@ def guess_columns(sample: Sample, asked: Columns, preset: Preset | None, place: 
     if preset is not None:
         notes.append(f"read as {preset.name} (--preset)")
     if not asked.text:
-        columns = replace(columns, text=_text(sample, preset, columns, place))
+        columns = replace(columns, text=text_column(sample, preset, columns, place))
         said.append(f"text={columns.text}")
         options.append("--text")
     if columns.label is None:
@@ -126,7 +126,8 @@ def guess_columns(sample: Sample, asked: Columns, preset: Preset | None, place: 
     return Guess(columns, tuple(notes), preset)
 
 
-def _text(sample: Sample, preset: Preset | None, columns: Columns, place: str) -> str:
+def text_column(sample: Sample, preset: Preset | None, columns: Columns, place: str) -> str:
+    """The column that looks most like the text."""
     if preset is not None and (found := preset.text_in(sample.names)) is not None:
         return found
     taken = {columns.label, columns.id, columns.weight, columns.cluster}

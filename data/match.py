@@ -20,19 +20,19 @@ from .tokens import Tokens
 
 _Ints = npt.NDArray[np.int64]
 # What stands between two words of a form: a blank (one space, hyphen or underscore) or an apostrophe.
-_NEITHER, _BLANK, _APOSTROPHE = -1, 0, 1
-_CURLY = np.frombuffer("\u2019".encode(), np.uint8)
+_NEITHER, _BLANK, APOSTROPHE = -1, 0, 1
+CURLY = np.frombuffer("\u2019".encode(), np.uint8)
 _CHUNK = 1 << 16
 
 
 def _joining() -> npt.NDArray[np.int8]:
     kind = np.full(256, _NEITHER, np.int8)
     kind[[ord(" "), ord("-"), ord("_")]] = _BLANK
-    kind[ord("'")] = _APOSTROPHE
+    kind[ord("'")] = APOSTROPHE
     return kind
 
 
-_JOINING = _joining()
+JOINING = _joining()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,35 @@ class Matches:
         return len(self.row)
 
 
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The words of all forms as a tree: a state is a beginning of some form, 0 the empty one.
+
+    Attributes
+    ----------
+    first : numpy.ndarray of int64
+        Of each word the state after it as a form's first word; 0: it begins none.
+    later : numpy.ndarray of bool
+        Whether a word can be a later one of a form.
+    goes_on : numpy.ndarray of bool
+        Whether a form goes on from a state.
+    ending : numpy.ndarray of int32
+        The form that ends at a state, or -1.
+    keys, targets : numpy.ndarray of int64
+        Steps to later words: ``(state * 2 + join) * words + word``, ascending, and the states they lead to.
+    words : int
+        How many words there are, at least 1.
+    """
+
+    first: _Ints
+    later: npt.NDArray[np.bool_]
+    goes_on: npt.NDArray[np.bool_]
+    ending: npt.NDArray[np.int32]
+    keys: _Ints
+    targets: _Ints
+    words: int
+
+
 class Matcher:
     """Finds the forms of one lexicon. Holds no state between calls, so threads may share it.
 
@@ -79,6 +108,8 @@ class Matcher:
         The text of each of ``lexicon.forms``.
     group_of : numpy.ndarray of int32
         The group of each of them.
+    tree : Tree
+        Their words.
 
     Examples
     --------
@@ -108,23 +139,28 @@ class Matcher:
                     ending.append(-1)
             if ending[state] == -1:
                 ending[state] = index
-        self._ending = np.array(ending, np.int32)
-        # Of each word: the state after it as a form's first word (0: begins none), and whether it can be a later one.
         # The last entry, which -1 finds, is for words of no form.
-        self._first = np.zeros(len(self._words) + 1, np.int64)
-        self._later = np.zeros(len(self._words) + 1, np.bool_)
-        self._goes_on = np.zeros(len(ending), np.bool_)
-        later = []
+        first = np.zeros(len(self._words) + 1, np.int64)
+        later = np.zeros(len(self._words) + 1, np.bool_)
+        goes_on = np.zeros(len(ending), np.bool_)
+        further = []
         for (state, join, number), to in steps.items():
             if state == 0:
-                self._first[number] = to
+                first[number] = to
             else:
-                self._goes_on[state] = self._later[number] = True
-                later.append((state, join, number, to))
-        states, joins, numbers, targets = np.array(later, np.int64).reshape(-1, 4).T
-        keys = self._key(states, joins, numbers)
+                goes_on[state] = later[number] = True
+                further.append((state, join, number, to))
+        states, joins, numbers, targets = np.array(further, np.int64).reshape(-1, 4).T
+        words = max(len(self._words), 1)
+        keys = (states * 2 + joins) * words + numbers
         order = np.argsort(keys)
-        self._keys, self._targets = keys[order], targets[order]
+        self.tree = Tree(
+            first, later, goes_on, np.array(ending, np.int32), np.ascontiguousarray(keys[order]), targets[order], words
+        )
+
+    def numbers(self, folded: list[str]) -> _Ints:
+        """The number of each of these words in the tree, -1 for words of no form."""
+        return np.fromiter(map(self._words.get, folded, repeat(-1)), np.int64, len(folded))
 
     def find(self, tokens: Tokens) -> Matches:
         """Find every form: longest first, among forms of one length leftmost first, each place once.
@@ -138,8 +174,7 @@ class Matcher:
         -------
         Matches
         """
-        number = np.fromiter(map(self._words.get, tokens.folded, repeat(-1)), np.int64, len(tokens.folded))
-        found = list(self._all(tokens, number))
+        found = list(self._all(tokens, self.numbers(tokens.folded)))
         token, length, form = _longest_first(found, tokens.n)
         row = tokens.row_of(token)
         before = tokens.offsets[row]
@@ -154,15 +189,16 @@ class Matcher:
 
     def _all(self, tokens: Tokens, number: _Ints) -> Iterator[tuple[_Ints, npt.NDArray[np.int32]]]:
         """For each length from 1, the tokens where forms of that length stand, overlapping or not, and the forms."""
-        first, later = self._first[number], self._later[number]
+        tree = self.tree
+        first, later = tree.first[number], tree.later[number]
         at = _where(first > 0, tokens.ids)
         state = first[tokens.ids[at]]
         length = 1
         while True:
-            form = self._ending[state]
+            form = tree.ending[state]
             yield at[form >= 0], form[form >= 0]
             # The cheap questions first: there are many candidates and few forms of several words.
-            on = self._goes_on[state] & (at + length < tokens.n)
+            on = tree.goes_on[state] & (at + length < tokens.n)
             at, state = at[on], state[on]
             on = later[tokens.ids[at + length]]
             at, state = at[on], state[on]
@@ -171,15 +207,12 @@ class Matcher:
             at, state, join = at[on], state[on], join[on]
             if not len(at):
                 return
-            key = self._key(state, join, number[tokens.ids[at + length]])
-            place = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
-            on = self._keys[place] == key
+            key = (state * 2 + join) * tree.words + number[tokens.ids[at + length]]
+            place = np.minimum(np.searchsorted(tree.keys, key), len(tree.keys) - 1)
+            on = tree.keys[place] == key
             on[on] = at[on] + length < tokens.splits[tokens.row_of(at[on]) + 1]  # not on into the next row
-            at, state = at[on], self._targets[place[on]]
+            at, state = at[on], tree.targets[place[on]]
             length += 1
-
-    def _key(self, state: _Ints, join: _Ints, number: _Ints) -> _Ints:
-        return (state * 2 + join) * max(len(self._words), 1) + number
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
@@ -187,7 +220,7 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
     parts = re.split("([ '])", text)
     yield _BLANK, parts[0]
     for join, word in zip(parts[1::2], parts[2::2], strict=True):
-        yield (_APOSTROPHE if join == "'" else _BLANK), word
+        yield (APOSTROPHE if join == "'" else _BLANK), word
 
 
 def _where(chosen: npt.NDArray[np.bool_], ids: npt.NDArray[np.int32]) -> _Ints:
@@ -202,10 +235,10 @@ def _joins(tokens: Tokens, left: _Ints) -> _Ints:
     """What stands between each token and the next."""
     begin = tokens.ends[left]
     gap = tokens.starts[left + 1] - begin
-    kind = np.where(gap == 1, _JOINING[tokens.data[begin]], np.int8(_NEITHER)).astype(np.int64)
-    wide = np.flatnonzero(gap == len(_CURLY))
-    between = tokens.data[begin[wide, None] + np.arange(len(_CURLY))]
-    kind[wide[(between == _CURLY).all(axis=1)]] = _APOSTROPHE
+    kind = np.where(gap == 1, JOINING[tokens.data[begin]], np.int8(_NEITHER)).astype(np.int64)
+    wide = np.flatnonzero(gap == len(CURLY))
+    between = tokens.data[begin[wide, None] + np.arange(len(CURLY))]
+    kind[wide[(between == CURLY).all(axis=1)]] = APOSTROPHE
     return kind
 
 

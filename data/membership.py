@@ -90,3 +90,26 @@ def coded(row: npt.NDArray[np.int64], group: npt.NDArray[np.int64], names: Seque
     code = np.zeros(n_rows, np.int32)
     code[row[starts]] = number + 1
     return Membership(((), *patterns), code)
+
+
+def masked(mask: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], names: Sequence[str], n_rows: int) -> Membership:
+    """Number the sets of groups given as bits, for at most 64 groups.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of uint64
+        Bit k: the row is a member of the k-th of `names`.
+    rows : numpy.ndarray of int64
+        The rows, each once; all others have no group.
+    names : sequence of str
+        In the order in which they stand in a set.
+    n_rows : int
+        How many rows there are.
+    """
+    ordered = distinct(mask.view(np.int64)).view(np.uint64)
+    patterns = [tuple(name for k, name in enumerate(names) if bits >> k & 1) for bits in ordered.tolist()]
+    known = _renumbered(patterns, np.arange(len(patterns)))
+    code = np.zeros(n_rows, np.int32)
+    # The bits are ordered as signed numbers, as `distinct` has them.
+    code[rows] = known.code[np.searchsorted(ordered.view(np.int64), mask.view(np.int64))]
+    return Membership(known.patterns, code)

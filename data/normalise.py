@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .dataset import BATCH_BYTES, BATCH_ROWS, Batch, Columns, Piece
+from .axis_labels import PREFIX
+from .conversation_source import ConversationSource
+from .dataset import BATCH_BYTES, BATCH_ROWS, Batch, Columns, Piece, Source
 from .errors import InputError, suggest
+from .messages import SEGMENTS
 from .readers_csv import buffers, first_invalid
 
 if TYPE_CHECKING:
@@ -186,6 +189,8 @@ class Census:
         if columns.label is None:
             return
         name = f'the label column "{columns.label}" of {place}'
+        if not self.labelled and columns.label.startswith(PREFIX):
+            raise InputError(f'no text of {place} mentions a group of "{columns.label}"; choose another --label')
         if not self.labelled:
             raise InputError(f"{name} is empty in all {self.rows:,} rows; choose another --label")
         # With a single class the data may just be one-sided, such as a pool of harmless texts.
@@ -197,6 +202,10 @@ class Census:
             )
         if need_label and len(self.classes) < 2:
             only = next(iter(self.classes))
+            if columns.label.startswith(PREFIX):
+                raise InputError(
+                    f'texts of {place} mention only one group of "{columns.label}", "{only}"; two are needed'
+                )
             raise InputError(f'{name} has only one class, "{only}"; two are needed')
 
 
@@ -218,23 +227,33 @@ def batches(dataset: Dataset, columns: Sequence[str] | None) -> Iterator[Batch]:
     """The rows of a dataset; see `Dataset.batches`."""
     census = Census()
     start = 0
-    for piece in _joined(dataset.source.read(wanted_columns(dataset, columns))):
+    for piece in _joined(_source(dataset).read(wanted_columns(dataset, columns))):
         for batch in _cut(dataset, piece, start):
             census.add(batch.label, batch.n)
             start += batch.n
             yield batch
-    census.judge(dataset.columns, place_of(dataset.paths), need_label=dataset.need_label)
+    if not dataset.part:
+        census.judge(dataset.columns, place_of(dataset.paths), need_label=dataset.need_label)
+
+
+def _source(dataset: Dataset) -> Source:
+    """The reader; of a part it does not judge what can only be said of all rows."""
+    source = dataset.source
+    if dataset.part and isinstance(source, ConversationSource):
+        return replace(source, judge=False)
+    return source
 
 
 def wanted_columns(dataset: Dataset, columns: Sequence[str] | None) -> list[str] | None:
     """Columns to read: those with a part and those asked for."""
-    roles = dataset.columns.roles()
+    roles = [name for name in dataset.columns.roles() if dataset.axis_labels is None or name != dataset.columns.label]
+    made = (SEGMENTS,) if isinstance(dataset.source, ConversationSource) else ()
     if columns is None:
         if dataset.form != "jsonl":
             return None
-        return list(dict.fromkeys([*roles, *dataset.extra_columns, "__line__"]))
+        return list(dict.fromkeys([*roles, *dataset.extra_columns, "__line__", *made]))
     for name in columns:
-        if name not in dataset.names and name != "__line__":
+        if name not in dataset.names and name != "__line__" and name not in made:
             raise InputError(f'there is no column "{name}" in {place_of(dataset.paths)}.{suggest(name, dataset.names)}')
     return list(dict.fromkeys([*roles, *columns]))
 
@@ -275,7 +294,8 @@ def _cut(dataset: Dataset, piece: Piece, start: int) -> Iterator[Batch]:
         return table.column(table.schema.get_field_index(name))
 
     text, text_null = text_of(column(columns.text), columns.text, where)
-    label = None if columns.label is None else labels_of(column(columns.label), columns, where)
+    made = dataset.axis_labels
+    label = None if columns.label is None or made is not None else labels_of(column(columns.label), columns, where)
     weight = None if columns.weight is None else weights_of(column(columns.weight), columns.weight, where)
     offsets, _ = buffers(text)
     done = 0
@@ -283,11 +303,11 @@ def _cut(dataset: Dataset, piece: Piece, start: int) -> Iterator[Batch]:
         # As many rows as fit, but at least one.
         end = int(np.searchsorted(offsets, offsets[done] + BATCH_BYTES, side="right")) - 1
         end = min(max(end, done + 1), done + BATCH_ROWS, len(text))
-        rows = slice(done, end)
+        rows, own = slice(done, end), text.slice(done, end - done)
         yield Batch(
             table=table.slice(done, end - done),
-            text=text.slice(done, end - done),
-            label=None if label is None else label.slice(done, end - done),
+            text=own,
+            label=made.of(own) if made is not None else None if label is None else label.slice(done, end - done),
             weight=None if weight is None else weight[rows],
             start=start + done,
             text_null=text_null[rows],

@@ -10,15 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from .dataset import Columns, Dataset, Source
-from .errors import InputError
-from .guess import LABEL_NAMES, TEXT_NAMES, Sample, candidates, check_named, find_preset, guess_columns
+from .axis_labels import AxisLabels
+from .conversation_source import ConversationSource
+from .conversations import recognise, with_made
+from .dataset import Columns, Dataset, Source, listed
+from .errors import InputError, suggest
+from .guess import (
+    LABEL_NAMES,
+    TEXT_NAMES,
+    Sample,
+    candidates,
+    check_named,
+    find_preset,
+    guess_columns,
+    text_column,
+)
 from .normalise import Census, labels_of, place_of, spelling, text_of, weights_of
 from .readers import open_source
 from .readers_jsonl import SAMPLE_BYTES, SAMPLE_ROWS, JsonlSource
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# So many rows show what share of texts has no label of an axis.
+_LABELLED_ROWS = 5_000
 
 
 def open_dataset(
@@ -32,6 +48,8 @@ def open_dataset(
     weight: str | None = None,
     cluster: str | None = None,
     preset: str | None = None,
+    format: str | None = None,  # noqa: A002 - the word of --format
+    roles: Sequence[str] | None = None,
     encoding: str = "utf-8",
     axes_columns: Sequence[str] = (),
     spool: Path | None = None,
@@ -46,13 +64,20 @@ def open_dataset(
         folder, a glob, ``-`` for standard input, several files of one form, or a table in memory: Arrow, pandas, a
         ``datasets.Dataset``, anything that exports Arrow, a list of dicts.
     text, label, id, weight, cluster : str, optional
-        Names of columns. Text and label are guessed where they are not said.
+        Names of columns. Text and label are guessed where they are not said. A label ``axis:occupations`` (any lexicon,
+        also ``axis:lexicon:FILE``) is made of the text: the group that it mentions most; none and ties have no label.
     positive : str, optional
         The label that counts as positive; guessed for two classes with a usual name.
     label_threshold : float, optional
         The label is a number; from here on it is "1", below "0".
     preset : str, optional
         "bias-in-bios", "jigsaw" or "civil-comments"; also recognised from the columns.
+    format : str, optional
+        "chat", "sharegpt", "alpaca" or "preference" (`evenset.data.conversations`); also recognised from the first
+        rows. Then `text` may name the column that holds the messages.
+    roles : sequence of str, optional
+        Whose messages are the text: "assistant" unless said, or "user", "system", "tool", "tool_call", or words of the
+        file. System prompts and tool calls are never part of it otherwise.
     encoding : str
         Of csv, tsv and jsonl.
     axes_columns : sequence of str
@@ -80,12 +105,20 @@ def open_dataset(
     ('read as jigsaw (--preset)', 'text=comment_text, label=toxic (positive=1); change with --text, --label')
     """
     opened = open_source(source, encoding=encoding, spool=spool)
-    names = opened.source.names
     place = place_of(opened.paths)
+    conversation = None
+    if preset is None or format is not None or roles is not None:
+        conversation = recognise(opened, format=format, roles=roles, text=text, place=place)
+    if conversation is not None:
+        opened = replace(opened, source=ConversationSource(opened.source, conversation))
+        text = conversation.text
+    names = opened.source.names
+    axis_labels = None if label is None else AxisLabels.parse(label, names)
+    named = None if axis_labels is not None else label
     check_named(
         names,
         [
-            *(("--text", text), ("--label", label), ("--id", id), ("--weight", weight), ("--cluster", cluster)),
+            *(("--text", text), ("--label", named), ("--id", id), ("--weight", weight), ("--cluster", cluster)),
             *(("--axis", name) for name in axes_columns),
         ],
         place,
@@ -94,19 +127,31 @@ def open_dataset(
         raise InputError(f'--text and --label both name the column "{text}" of {place}; the label is another column')
     if label_threshold is not None and not math.isfinite(label_threshold):
         raise InputError(f"--label-threshold {label_threshold} is no number that labels can reach; give a finite one")
+    if label_threshold is not None and axis_labels is not None:
+        raise InputError(f"--label-threshold is for labels that are numbers; {label} labels with words")
     known = find_preset(names, preset, text, label, place)
     asked = Columns(text or "", label, positive, label_threshold, None, id, weight, cluster)
-    sample = _sample(opened.source, _sampled(names, asked, known is not None))
+    if conversation is not None:
+        asked = with_made(asked, conversation)
+    if axis_labels is not None and positive is None:
+        asked = replace(asked, positive=axis_labels.positive)
+    sample = _sample(opened.source, [name for name in _sampled(names, asked, known is not None) if name in names])
     if not sample.rows:
         only = "has a header but no rows" if opened.form in {"csv", "tsv"} else "has no rows"
         raise InputError(f"{place} {only}")
+    said: tuple[str, ...] = ()
+    if axis_labels is not None:
+        sample, said = _labelled(sample, asked, asked.text or text_column(sample, known, asked, place), axis_labels)
     guess = guess_columns(sample, asked, known, place)
     columns = guess.columns
+    notes = (*opened.notes, *(() if conversation is None else conversation.notes(columns)), *guess.notes, *said)
     if label_threshold is not None and columns.label is None:
         raise InputError(f"--label-threshold needs a label column, and none was found in {place}; say it with --label")
     rows_source = opened.source
+    if isinstance(rows_source, (JsonlSource, ConversationSource)):
+        parts = [name for name in columns.roles() if axis_labels is None or name != label]
+        rows_source.check_files([*parts, *axes_columns])
     if isinstance(rows_source, JsonlSource):
-        rows_source.check_files([*columns.roles(), *axes_columns])
         rows_source = replace(rows_source, text=columns.text)
     dataset = Dataset(
         columns=columns,
@@ -115,11 +160,13 @@ def open_dataset(
         source=rows_source,
         paths=opened.paths,
         compression=opened.compression,
-        notes=(*opened.notes, *guess.notes),
+        notes=notes,
         suggested_axes=() if guess.preset is None else guess.preset.axes(names),
         need_label=need_label,
         preset=None if guess.preset is None else guess.preset.name,
         extra_columns=tuple(axes_columns),
+        conversation=conversation,
+        axis_labels=axis_labels,
     )
     return _checked(dataset, sample)
 
@@ -167,6 +214,28 @@ def _sample(source: Source, columns: Sequence[str]) -> Sample:
         return source.where(file, first + at - start)
 
     return Sample(source.names, rows, complete, column, where)
+
+
+def _labelled(sample: Sample, asked: Columns, text: str, axis_labels: AxisLabels) -> tuple[Sample, tuple[str, ...]]:
+    """A sample whose label is made of its text, and what is said about rows without one."""
+    if asked.positive is not None and asked.positive not in axis_labels.groups:
+        raise InputError(
+            f'--positive "{asked.positive}" is no group of {asked.label}; its groups are {listed(axis_labels.groups)}.'
+            f"{suggest(asked.positive, axis_labels.groups)}"
+        )
+    texts = text_of(sample.column(text), text, sample.where)[0].slice(0, _LABELLED_ROWS)
+    label, none, tied = axis_labels.shares(texts)
+    whole = sample.complete and len(texts) == sample.rows
+    rows = f"the first {len(texts):,} rows" if not whole else f"{len(texts):,} rows"
+    changed = replace(
+        sample,
+        complete=whole,
+        column=lambda name: label if name == axis_labels.spec else sample.column(name),
+    )
+    return changed, (
+        f"{axis_labels.spec} labels a text by the group that it mentions most; of {rows} {100 * none:.0f} % mention "
+        f"none and {100 * tied:.0f} % several equally: they have no label",
+    )
 
 
 def _checked(dataset: Dataset, sample: Sample) -> Dataset:

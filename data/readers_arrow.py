@@ -18,6 +18,8 @@ from .sniff import duplicates
 from .streams import damaged
 
 _ERRORS = (pa.ArrowException, OSError)
+_BUFFER = 1 << 20
+_BATCH_BYTES = 8 << 20
 
 
 def _picked(schema: pa.Schema, columns: Sequence[str] | None) -> list[str]:
@@ -26,9 +28,13 @@ def _picked(schema: pa.Schema, columns: Sequence[str] | None) -> list[str]:
 
 @dataclass(frozen=True)
 class ParquetSource:
-    """A `Source` of one or more parquet files with the same columns."""
+    """A `Source` of one or more parquet files with the same columns.
+
+    `units` are the row groups to read of each file, None all.
+    """
 
     paths: tuple[Path, ...]
+    units: tuple[tuple[int, ...], ...] | None = None
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -50,15 +56,38 @@ class ParquetSource:
 
         for file, path in enumerate(self.paths):
             first = 0
+            groups = None if self.units is None else list(self.units[file])
+            if groups == []:
+                continue
             try:
-                with pq.ParquetFile(path) as reader:
+                # Buffered: otherwise a column of a row group is loaded whole, and row groups may be of any size.
+                with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as reader:
                     picked = _picked(reader.schema_arrow, columns)
-                    for batch in reader.iter_batches(batch_size=BATCH_ROWS, columns=picked):
+                    rows = _batch_rows(reader.metadata)
+                    for batch in reader.iter_batches(batch_size=rows, row_groups=groups, columns=picked):
                         # Parquet keeps the file's order whatever was asked for; the schema keeps its metadata.
                         yield Piece(batch.select(picked), file, first)
                         first += batch.num_rows
             except _ERRORS as error:
                 raise damaged(path, error) from error
+
+
+def _batch_rows(metadata: Any) -> int:
+    """How many rows at a time: some megabytes, by what the file says of its size unpacked."""
+    size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    return int(min(max(_BATCH_BYTES * metadata.num_rows // max(size, 1), 64), BATCH_ROWS))
+
+
+def groups_of(path: Path) -> list[tuple[int, int | None]]:
+    """Size and rows of each row group of a parquet file."""
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_metadata(path)
+    except _ERRORS as error:
+        raise damaged(path, error) from error
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    return [(group.total_byte_size, group.num_rows) for group in groups]
 
 
 def parquet_schema(path: Path) -> pa.Schema:
@@ -77,11 +106,13 @@ def parquet_schema(path: Path) -> pa.Schema:
 class ArrowSource:
     """A `Source` of Arrow IPC files or streams with the same columns.
 
-    `folder` is set for a Hugging Face folder, whose files are one dataset, counted through.
+    `folder` is set for a Hugging Face folder, whose files are one dataset, counted through. `units` are the record
+    batches to read of each file, None all.
     """
 
     paths: tuple[Path, ...]
     folder: Path | None = None
+    units: tuple[tuple[int, ...], ...] | None = None
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -103,8 +134,9 @@ class ArrowSource:
         first = 0
         for file, path in enumerate(self.paths):
             first = first if self.folder else 0
+            units = None if self.units is None else self.units[file]
             try:
-                with closing(_ipc_batches(path)) as batches:
+                with closing(_ipc_batches(path, units)) as batches:
                     for whole in batches:
                         picked = _picked(whole.schema, columns)
                         for start in range(0, whole.num_rows, BATCH_ROWS):
@@ -121,14 +153,29 @@ def is_ipc_file(path: Path) -> bool:
         return handle.read(6) == b"ARROW1"
 
 
-def _ipc_batches(path: Path) -> Generator[pa.RecordBatch, None, None]:
+def _ipc_batches(path: Path, units: tuple[int, ...] | None) -> Generator[pa.RecordBatch, None, None]:
+    if units == ():
+        return
     with pa.memory_map(str(path)) as file:
         if is_ipc_file(path):
             reader = pa.ipc.open_file(file)
-            for at in range(reader.num_record_batches):
+            for at in range(reader.num_record_batches) if units is None else units:
                 yield reader.get_batch(at)
         else:
             yield from pa.ipc.open_stream(file)
+
+
+def batches_of(path: Path) -> list[tuple[int, int | None]]:
+    """Size and rows of each record batch of an Arrow file; a stream is one unit, whose rows are not known."""
+    if not is_ipc_file(path):
+        return [(1, None)]
+    try:
+        with pa.memory_map(str(path)) as file:
+            reader = pa.ipc.open_file(file)
+            rows = [reader.get_batch(at).num_rows for at in range(reader.num_record_batches)]
+    except _ERRORS as error:
+        raise damaged(path, error) from error
+    return [(max(count, 1), count) for count in rows]
 
 
 def arrow_schema(path: Path) -> pa.Schema:

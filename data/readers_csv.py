@@ -19,8 +19,11 @@ import pyarrow.csv as pacsv
 from .dataset import Piece
 from .errors import InputError
 from .sniff import duplicates
-from .streams import BOM, CHUNK, Watched, damaged, open_bytes
+from .streams import BOM, Watched, damaged, open_bytes
 
+# Arrow reads some thirty blocks ahead, so they are small; the rows of several make one batch.
+_BLOCK = 1 << 20
+_BATCH = 8 << 20
 # A row beyond this is a quote that was never closed, not a text.
 LONGEST_ROW = 512 << 20
 
@@ -109,11 +112,11 @@ class CsvSource:
 
     def _file(self, file: int, columns: Sequence[str] | None) -> Iterator[Piece]:
         done = 0
-        block = CHUNK
+        block = _BLOCK
         while True:
             seen = 0
             try:
-                for table in self._blocks(file, columns, block):
+                for table in _gathered(self._blocks(file, columns, block)):
                     seen += table.num_rows
                     fresh = min(table.num_rows, seen - done)  # the rest came before the block had to grow
                     if fresh > 0:
@@ -217,6 +220,28 @@ class CsvSource:
                     "say the encoding, for example --encoding latin-1 or --encoding cp1252"
                 ) from None
         return pa.record_batch(columns, names=batch.schema.names)
+
+
+def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Join batches up to some megabytes; what came before an error is still given."""
+    waiting: list[pa.RecordBatch] = []
+    try:
+        for batch in batches:
+            waiting.append(batch)
+            if sum(one.nbytes for one in waiting) >= _BATCH:
+                yield _join(waiting)
+                waiting = []
+    except (InputError, pa.ArrowException):
+        if waiting:
+            yield _join(waiting)
+        raise
+    if waiting:
+        yield _join(waiting)
+
+
+def _join(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    table = pa.Table.from_batches(batches).combine_chunks()
+    return table.to_batches()[0] if table.num_rows else batches[0]
 
 
 def buffers(values: pa.Array) -> tuple[Any, Any]:

@@ -70,13 +70,14 @@ class JsonlSource:
                 objects = parse(path, numbers, lines)
                 if not objects:
                     continue
-                arrays = [self._column(name, path, numbers, lines, objects) for name in wanted]
+                arrays = [self.column(name, path, numbers, lines, objects) for name in wanted]
                 yield Piece(pa.record_batch(arrays, names=wanted), file, first)
                 first += len(objects)
 
-    def _column(
+    def column(
         self, name: str, path: Path, numbers: Sequence[int], lines: Sequence[bytes], objects: Sequence[dict[str, Any]]
     ) -> pa.Array:
+        """One key of parsed lines, as strings; `numbers` are those of the lines, for messages."""
         if name == LINE:
             return pa.array(lines, type=pa.large_binary())
         found = [item.get(name) for item in objects]
@@ -163,7 +164,10 @@ _scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined, unused-i
 
 def _load(line: str) -> Any:
     if line[0] == "{":
-        value, end = _scan(line, 0)
+        try:
+            value, end = _scan(line, 0)
+        except StopIteration:  # cut off where a value should begin
+            end = -1
         if end == len(line):
             return value
     return json.loads(line)

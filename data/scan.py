@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from .dataset import Batch, Dataset
 from .errors import InputError
 from .lexicon import Lexicon
 from .match import Matcher, Matches
+from .parts import size_of
 from .tokens import Tokens, tokenize
 
 BUCKET_EDGES = (82, 159, 281, 536)
@@ -24,6 +26,9 @@ BUCKET_EDGES = (82, 159, 281, 536)
 
 Bucket b holds the texts of at least ``edges[b - 1]`` and fewer than ``edges[b]`` characters.
 """
+
+FAST_BYTES = 128 << 20
+"""Data of at least this size is read by the compiled loops, where numba is installed."""
 
 _WORKERS = 2
 
@@ -62,9 +67,18 @@ class Scanner:
         Ascending lengths in characters.
     tokens : bool
         Tokenise even where no axis needs it.
+    fast : bool
+        Use the compiled loops where numba is installed: the results are the same, but it takes a moment to load them.
     """
 
-    def __init__(self, axes: Sequence[Axis], *, edges: Sequence[int] = BUCKET_EDGES, tokens: bool = False) -> None:
+    def __init__(
+        self,
+        axes: Sequence[Axis],
+        *,
+        edges: Sequence[int] = BUCKET_EDGES,
+        tokens: bool = False,
+        fast: bool = False,
+    ) -> None:
         self.axes = tuple(axes)
         self.edges = np.asarray(edges, np.int64)
         if (np.diff(self.edges) <= 0).any() or len(self.edges) > 126:
@@ -74,16 +88,26 @@ class Scanner:
             if lexicons.setdefault(lexicon.name, lexicon) != lexicon:
                 raise InputError(f'two different lexicons are called "{lexicon.name}"; change lexicon.name in one file')
         self.matchers = {name: Matcher(lexicon) for name, lexicon in lexicons.items()}
-        self._tokenize = tokens or bool(lexicons)
+        self._reads = tokens or bool(lexicons)
+        self._tokenize, self._find = _loops() if fast and self._reads else (tokenize, Matcher.find)
 
     def scan(self, batch: Batch) -> Scanned:
         """Tokenise, match and group the rows of one batch."""
-        tokens = tokenize(batch.text) if self._tokenize else None
-        matches = {} if tokens is None else {name: m.find(tokens) for name, m in self.matchers.items()}
+        tokens = self._tokenize(batch.text) if self._reads else None
+        matches = {} if tokens is None else {name: self._find(m, tokens) for name, m in self.matchers.items()}
         members = {axis.name: axis.members(batch, matches) for axis in self.axes}
         length = np.asarray(pc.utf8_length(batch.text))
         bucket = np.searchsorted(self.edges, length, side="right").astype(np.int8)
         return Scanned(batch, tokens, matches, members, bucket)
+
+
+def _loops() -> tuple[Callable[[Any], Tokens], Callable[[Matcher, Tokens], Matches]]:
+    """How to tokenise and match large data."""
+    try:
+        from . import kernels
+    except ImportError:  # the extra "speed" is not installed
+        return tokenize, Matcher.find
+    return kernels.tokenize, kernels.find
 
 
 def scan(
@@ -117,7 +141,7 @@ def scan(
     Notes
     -----
     Two threads work on the next batches while the caller uses one, so up to three batches are in memory. Most of the
-    work is in Arrow and numpy, which release the interpreter.
+    work is in Arrow, numpy and compiled loops, which release the interpreter.
 
     Examples
     --------
@@ -127,12 +151,37 @@ def scan(
     >>> [scanned.members["pronouns"].sets() for scanned in scan(data, parse_axes(["pronouns"], names=data.names))]
     [[('she',), ('mixed',)]]
     """
-    scanner = Scanner(axes, edges=edges, tokens=tokens)
-    batches = dataset.batches(columns=_wanted(dataset, axes, columns))
-    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="evenset-scan")
+    batches = dataset.batches(columns=wanted(dataset, axes, columns))
+    return scan_batches(batches, axes, edges=edges, tokens=tokens, fast=size_of(dataset) >= FAST_BYTES)
+
+
+def scan_batches(
+    batches: Iterator[Batch],
+    axes: Sequence[Axis],
+    *,
+    edges: Sequence[int] = BUCKET_EDGES,
+    tokens: bool = False,
+    workers: int = _WORKERS,
+    fast: bool = False,
+) -> Iterator[Scanned]:
+    """`scan` of batches from anywhere; they must have the columns that the axes need.
+
+    Parameters
+    ----------
+    batches : iterator of Batch
+        In their order.
+    axes, edges, tokens
+        As in `scan`.
+    workers : int
+        Threads; as many batches and one more are in memory.
+    fast : bool
+        As in `Scanner`.
+    """
+    scanner = Scanner(axes, edges=edges, tokens=tokens, fast=fast)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="evenset-scan")
     waiting: deque[Future[Scanned]] = deque()
     try:
-        for batch in islice(batches, _WORKERS):
+        for batch in islice(batches, workers):
             waiting.append(pool.submit(scanner.scan, batch))
         while waiting:
             scanned = waiting.popleft().result()
@@ -143,7 +192,7 @@ def scan(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _wanted(dataset: Dataset, axes: Sequence[Axis], columns: Sequence[str] | None) -> Sequence[str] | None:
+def wanted(dataset: Dataset, axes: Sequence[Axis], columns: Sequence[str] | None) -> Sequence[str] | None:
     """The columns to ask for: JSONL gives by default only those that have a part."""
     own = [column for axis in axes for column in axis.columns()]
     if columns is None:

@@ -158,3 +158,72 @@ class Watched:
         """Give the file free."""
         self.closed = True
         self._stream.close()
+
+
+class FileRange:
+    """A stretch of a file that readers take for the file itself: some bytes of it, after a head such as a CSV's header.
+
+    Attributes
+    ----------
+    path : Path
+    low, high : int
+        The stretch, in bytes of the file as it is on disk.
+    head : bytes
+        What is read before it.
+    taken : int
+        How many bytes of the stretch have been read since it was opened last.
+    """
+
+    __slots__ = ("head", "high", "low", "path", "taken")
+
+    def __init__(self, path: Path, low: int, high: int, head: bytes = b"") -> None:
+        self.path = path
+        self.low = low
+        self.high = high
+        self.head = head
+        self.taken = 0
+
+    @property
+    def name(self) -> str:
+        """The name of the file, for messages."""
+        return self.path.name
+
+    def open(self, mode: str = "rb", buffering: int = 0) -> _Stretch:
+        """The stretch as a file to read from."""
+        if mode != "rb" or buffering:
+            raise ValueError("a stretch of a file is read as raw bytes")
+        self.taken = 0
+        return _Stretch(self)
+
+
+class _Stretch:
+    """What `FileRange.open` gives; Arrow reads from it as from a file of Python."""
+
+    def __init__(self, of: FileRange) -> None:
+        self._of = of
+        self._head = of.head
+        self._file = of.path.open("rb", buffering=0)
+        self._file.seek(of.low)
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            part, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
+            return part
+        left = self._of.high - self._of.low - self._of.taken
+        part = self._file.read(left if size < 0 else min(size, left))
+        self._of.taken += len(part)
+        return part
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.closed = True
+        self._file.close()

@@ -23,8 +23,8 @@ from .errors import InputError
 _BLOCK = 1 << 18
 _CHUNK = 1 << 15
 # Unicode is looked up in pages of this many bits.
-_PAGE_BITS = 12
-_PAGE_LAST = (1 << _PAGE_BITS) - 1
+PAGE_BITS = 12
+_PAGE_LAST = (1 << PAGE_BITS) - 1
 # _KEEP[k] keeps the first k bytes of eight, read little-endian.
 _KEEP = np.array([(1 << 8 * k) - 1 for k in range(9)], "<u8")
 _Ints: TypeAlias = npt.NDArray[np.int64]
@@ -78,7 +78,9 @@ class Tokens:
         return np.repeat(np.arange(self.n_rows, dtype=np.int64), np.diff(self.splits))
 
     def row_of(self, tokens: _Ints) -> _Ints:
-        """The rows of the given tokens; cheaper than :meth:`rows` when they are few."""
+        """The rows of the given tokens."""
+        if len(tokens) > self.n // 50:  # a search takes as long as writing down the rows of some fifty tokens
+            return self.rows()[tokens]
         return np.searchsorted(self.splits, tokens, side="right").astype(np.int64) - 1
 
 
@@ -130,7 +132,7 @@ def tokenize(text: Any) -> Tokens:
     >>> tokens.splits.tolist(), tokens.folded
     ([0, 4, 4, 6], ['she', 's', 'african', 'american', 'yes', 'she'])
     """
-    data, offsets = _bytes(text)
+    data, offsets = bytes_of(text)
     starts, ends = _spans(data, offsets)
     vocabulary, ids = _intern(data, starts, ends - starts)
     return Tokens(
@@ -140,12 +142,12 @@ def tokenize(text: Any) -> Tokens:
         offsets=offsets,
         ids=ids,
         vocabulary=vocabulary,
-        folded=_fold_all(vocabulary),
+        folded=fold_all(vocabulary),
         data=data,
     )
 
 
-def _bytes(text: Any) -> tuple[npt.NDArray[np.uint8], _Ints]:
+def bytes_of(text: Any) -> tuple[npt.NDArray[np.uint8], _Ints]:
     """The bytes of all rows and where each row begins, for sliced, null-holding and empty arrays alike."""
     if isinstance(text, pa.ChunkedArray):
         text = text.combine_chunks()
@@ -174,7 +176,7 @@ def _spans(data: npt.NDArray[np.uint8], offsets: _Ints) -> tuple[_Ints, _Ints]:
         while high < size and (data[high] & 0xC0) == 0x80:  # never cut a code point in two
             high -= 1
             if high == low:
-                raise _not_utf8()
+                raise not_utf8()
         part = scratch[:, : high - low]
         word, change = part[0].view(np.bool_), part[1].view(np.bool_)
         _word_bytes(data[low:high], word, part[2])
@@ -215,7 +217,7 @@ def _word_bytes(block: npt.NDArray[np.uint8], word: npt.NDArray[np.bool_], scrat
     first = coded[lead].astype(np.int32)
     expected = 2 + (first >= 0xE0) + (first >= 0xF0)
     if len(lead) == 0 or lead[0] != 0 or not np.array_equal(length, expected):
-        raise _not_utf8()
+        raise not_utf8()
     second, third, fourth = (coded[lead + k].astype(np.int32) & 0x3F for k in (1, 2, 3))
     point = np.where(
         length == 2,
@@ -227,25 +229,25 @@ def _word_bytes(block: npt.NDArray[np.uint8], word: npt.NDArray[np.bool_], scrat
         ),
     )
     if point.max() > sys.maxunicode:
-        raise _not_utf8()
+        raise not_utf8()
     word[where] = np.repeat(_is_word(point), length)
 
 
 def _is_word(points: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
     """For each code point, whether it is a letter, a mark or a digit. Only the pages that occur are ever looked up."""
-    page = points >> _PAGE_BITS
+    page = points >> PAGE_BITS
     pages = np.flatnonzero(np.bincount(page))
     found = np.empty(len(points), np.bool_)
     for number in pages.tolist():
         here = page == number
-        found[here] = _page(number)[points[here] & _PAGE_LAST]
+        found[here] = page_of(number)[points[here] & _PAGE_LAST]
     return found
 
 
 @cache
-def _page(number: int) -> npt.NDArray[np.bool_]:
+def page_of(number: int) -> npt.NDArray[np.bool_]:
     """Whether each code point of a page is a letter, a mark or a digit, from unicodedata."""
-    points = range(number << _PAGE_BITS, (number + 1) << _PAGE_BITS)
+    points = range(number << PAGE_BITS, (number + 1) << PAGE_BITS)
     page = np.array([unicodedata.category(chr(point))[0] in "LMN" for point in points], np.bool_)
     page.flags.writeable = False
     return page
@@ -303,11 +305,16 @@ def _encode_fixed(data: npt.NDArray[np.uint8], starts: _Ints, lengths: _Ints, ki
 
 def _encode_any(data: npt.NDArray[np.uint8], starts: _Ints, lengths: _Ints) -> _Coded:
     """Intern tokens of any length: their bytes are laid end to end first."""
+    coded = strings_from(data, starts, lengths).dictionary_encode()
+    return coded.dictionary, _codes(coded)
+
+
+def strings_from(data: npt.NDArray[np.uint8], starts: _Ints, lengths: _Ints) -> Any:
+    """An Arrow string array of stretches of bytes."""
     before = np.cumsum(lengths) - lengths
     where = np.repeat(starts - before, lengths)
     where += np.arange(len(where))
-    coded = _strings(data[where], lengths).dictionary_encode()
-    return coded.dictionary, _codes(coded)
+    return _strings(data[where], lengths)
 
 
 def _strings(data: npt.NDArray[np.uint8], lengths: _Ints) -> Any:
@@ -322,7 +329,7 @@ def _codes(coded: Any) -> npt.NDArray[np.int32]:
     return np.frombuffer(coded.indices.buffers()[1], np.int32, len(coded))
 
 
-def _fold_all(vocabulary: Any) -> list[str]:
+def fold_all(vocabulary: Any) -> list[str]:
     """:func:`fold` of every string, in one call: a line feed is no token byte, folds and composes with nothing."""
     if len(vocabulary) == 0:
         return []
@@ -331,5 +338,6 @@ def _fold_all(vocabulary: Any) -> list[str]:
     return fold(joined).split("\n")
 
 
-def _not_utf8() -> InputError:
+def not_utf8() -> InputError:
+    """The text has bytes that are no characters."""
     return InputError("the text is not valid UTF-8; name the encoding of the file (--encoding, for example latin-1)")

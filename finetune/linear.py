@@ -9,23 +9,21 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from ..data.errors import InputError
-from ..data.hashing import combine, hash64
-from ..data.tokens import tokenize
+from ..data.features import BITS, Matrix, featurise, frequent, narrowed
+from ..data.hashing import hash64
 from .rows import Outcome, Split, TrainingRows, counts_of
 
-Matrix: TypeAlias = Any  # scipy.sparse.csr_matrix, which has no types
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
-BITS = 18
-"""Features are hashed into 2**18 places."""
+__all__ = ["BITS", "MIN_ROWS", "TOLERANCE", "C", "Fitted", "LinearTrainer", "fit"]
 
 C = 3.0
 """Inverse strength of the L2 penalty."""
@@ -39,71 +37,6 @@ MIN_ROWS = 3
 
 TOLERANCE = 1e-6
 MAX_ITERATIONS = 200
-
-
-def featurise(text: pa.Array) -> Matrix:
-    """Words and pairs of neighbouring words of each text, hashed: binary, each row of length 1.
-
-    Parameters
-    ----------
-    text : Arrow array of strings
-        One text a row.
-
-    Returns
-    -------
-    scipy.sparse.csr_matrix
-        Rows × 2**18; a text without words is an empty row.
-
-    Notes
-    -----
-    Feature hashing (Weinberger et al. 2009) without signs. Pairs do not cross rows; punctuation does not part them.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> rows = featurise(pa.array(["He is here", "he IS here", "", "is"]))
-    >>> rows.shape, rows.getnnz(axis=1).tolist(), bool((rows[0] != rows[1]).nnz)
-    ((4, 262144), [5, 5, 0, 1], False)
-    """
-    import scipy.sparse as sparse
-
-    tokens = tokenize(text)
-    words = hash64(tokens.folded, salt="evenset.linear")[tokens.ids]
-    row = tokens.rows().astype(np.uint64)
-    inside = row[1:] == row[:-1]
-    pairs = combine(words[:-1], words[1:])[inside]
-    shift = np.uint64(64 - BITS)
-    place = np.concatenate([words >> shift, pairs >> shift])
-    key = _distinct((np.concatenate([row, row[1:][inside]]) << np.uint64(BITS)) | place)
-    # 32-bit indices: scikit-learn's solvers take no others.
-    column = (key & np.uint64((1 << BITS) - 1)).astype(np.int32)
-    ends = np.searchsorted(key, np.arange(1, tokens.n_rows + 1).astype(np.uint64) << np.uint64(BITS))
-    starts = np.concatenate([[0], ends]).astype(np.int32)
-    length = np.diff(starts)
-    value = np.repeat(1 / np.sqrt(np.maximum(length, 1)), length)
-    return sparse.csr_matrix((value, column, starts), shape=(tokens.n_rows, 1 << BITS))
-
-
-def frequent(features: Matrix, root: npt.NDArray[np.uint64], *, least: int = MIN_ROWS) -> Ints:
-    """Columns that at least so many different roots have, in ascending order."""
-    number = np.unique(root, return_inverse=True)[1].astype(np.uint64)
-    owner = np.repeat(number, np.diff(features.indptr))
-    pair = _distinct((features.indices.astype(np.uint64) << np.uint64(32)) | owner)
-    return np.flatnonzero(np.bincount((pair >> np.uint64(32)).astype(np.int64), minlength=features.shape[1]) >= least)
-
-
-def _distinct(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The distinct keys in ascending order; by sorting, which takes a tenth of the time of numpy 2's hash table."""
-    keys = np.sort(keys)
-    return keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
-
-
-def narrowed(features: Matrix, columns: Ints) -> Matrix:
-    """Only these columns, rows scaled to length 1 again."""
-    kept = features[:, columns].tocsr()
-    size = np.sqrt(np.add.reduceat(np.append(kept.data**2, 0.0), kept.indptr[:-1]) * (np.diff(kept.indptr) > 0))
-    kept.data /= np.repeat(np.where(size > 0, size, 1.0), np.diff(kept.indptr))
-    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +111,7 @@ def fit(features: Matrix, code: Ints, weight: Floats, root: npt.NDArray[np.uint6
     from sklearn.linear_model import LogisticRegression
 
     # Which words count is settled before the bootstrap, by the arm's rows, so that it is the same for all seeds.
-    columns = frequent(features, root)
+    columns = frequent(features, root, least=MIN_ROWS)
     rows = np.flatnonzero(weight > 0)
     classes = np.unique(code[rows])
     if not len(rows):

@@ -133,6 +133,8 @@ def _open(data: DataConfig, path: str, *, need_label: bool = False, like: Datase
             id=data.id,
             weight=data.weight if like is None else None,
             preset=data.preset,
+            format=data.format,
+            roles=data.roles,
             encoding=data.encoding,
             need_label=need_label,
         )

@@ -207,3 +207,20 @@ def test_an_axis_compares_by_what_it_is():
         == parse_axes(["pronouns"], names=[])
         == (Axis("pronouns", "lexicon", load("pronouns")),)
     )
+
+
+WORDS = ["she", "he", "they", "xe", "em", "gay", "muslim", "black", "old", "nobody"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(WORDS), max_size=5), min_size=1, max_size=12))
+def test_groups_as_bits_are_those_of_any_number_of_groups(rows):
+    texts = [" ".join(words) for words in rows]
+    for spec in ("pronouns", "identity"):
+        bits = members(spec, text=texts)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("evenset.data.axes._BITS", 0)
+            assert members(spec, text=texts) == bits
+    mixed = members("pronouns", text=texts)
+    for words, found in zip(rows, mixed, strict=True):
+        assert ("mixed" in found) == ({"she", "he"} <= set(words))

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenset.data.errors import InputError
+from evenset.data.features import featurise, frequent, narrowed
 from evenset.data.hashing import row_keys
 from evenset.finetune import linear
-from evenset.finetune.linear import LinearTrainer, featurise, fit, frequent, narrowed
+from evenset.finetune.linear import LinearTrainer, fit
 from evenset.finetune.rows import Split, TrainingRows, counts_of
 
 WORDS = ["she", "he", "nurse", "Engineer", "walks", "é", "the"]
