@@ -3,20 +3,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # An editable install in strict mode knows only the files there were: reinstall when one comes or goes.
-FILES := $(sort $(wildcard *.py */*.py */*.toml data/*/*.py data/*/*.toml)) pyproject.toml
+FILES := $(sort $(wildcard *.py */*.py */*.toml audit/*/* data/*/*.py data/*/*.toml)) pyproject.toml
 LIST := $(VENV)/.files
 # What setuptools says about its own future helps nobody who runs make.
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MEASURES := $(BIN)/python -c "from evenset.audit.measures import measures_markdown as made; print(made(), end='')"
 EDITABLE := --config-settings editable_mode=strict -e
 
-.PHONY: demo test quick lint bench docs docs-check install clean FORCE
+.PHONY: demo test slow quick lint bench docs docs-check install clean FORCE
 
 demo: $(VENV)/.demo
 	$(BIN)/evenset demo --out demo --overwrite
 
 test: $(VENV)/.all
-	$(BIN)/python -m pytest -n auto --doctest-modules --pyargs tests evenset.audit evenset.curate evenset.data evenset.finetune
+	$(BIN)/python -m pytest -n auto -m "not slow" --doctest-modules --pyargs tests evenset.audit evenset.curate evenset.data evenset.finetune
+
+# What takes more than some seconds each; CI runs these too.
+slow: $(VENV)/.all
+	$(BIN)/python -m pytest -n auto -m slow tests
 
 quick: $(VENV)/.all
 	$(BIN)/python -m pytest -m "not slow and not real" -x
@@ -27,7 +31,9 @@ lint: $(VENV)/.all
 	$(BIN)/mypy -p evenset
 
 bench: $(VENV)/.all
-	$(BIN)/python benchmarks/counting.py
+	$(BIN)/python benchmarks/counting.py --mb 128
+	$(BIN)/python benchmarks/intervals.py
+	$(BIN)/python benchmarks/scaling.py --mb 10 100 300
 
 # docs/measures.md is made from the table of measures; docs-check fails when the two differ and runs the README's commands.
 docs: $(VENV)/.all

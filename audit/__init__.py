@@ -10,8 +10,8 @@ from __future__ import annotations
 from .check import CheckResult, check
 from .findings import Finding
 from .measures import MEASURES, measures_markdown
+from .pipeline import run
 from .report import AuditReport
-from .run import run
 from .starter import init_config
 from .tally import Tally
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .measures import known_measure
+from .pipeline import report_of
 from .report import AuditReport
 from .rules import default_rules
-from .run import report_of
 from .sections import Parts, wanted
 from .shard_files import merge
 

@@ -276,7 +276,8 @@ def _data(report: AuditReport) -> list[str] | None:
         words += source.conversation.options()
     columns = source.columns
     guessed = " ".join(source.notes)
-    for flag, value in (("--text", columns.text), ("--label", columns.label)):
+    given = (("--text", columns.text), ("--label", columns.label), ("--positive", columns.positive))
+    for flag, value in given:
         if value is not None and f"{flag[2:]}={value}" not in guessed:
             words += [flag, value]
     if [axis.name for axis in report.axes] != ["pronouns", "identity"]:

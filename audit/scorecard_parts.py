@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ..data.lexicon import load
 
 if TYPE_CHECKING:
-    from .directions import Direction
-    from .leakage import Contrast, Leakage
+    from .embeddings.directions import Direction
     from .proxy_report import ProxyReport
     from .report import AuditReport
+    from .texts.leakage import Contrast, Leakage
 
 Line = tuple[str, str, str]  # style, mark, text
 

@@ -11,11 +11,11 @@ from .measures import MEASURES
 
 if TYPE_CHECKING:
     from ..data.config import CheckRule
-    from .directions import Direction
-    from .embedding_result import EmbeddingTest
-    from .leakage import Leakage
+    from .embeddings.directions import Direction
+    from .embeddings.embedding_result import EmbeddingTest
     from .proxy_report import ProxyReport
-    from .quality import Quality
+    from .texts.leakage import Leakage
+    from .texts.quality import Quality
 
 COUNTS = ("representation", "representation_ratio", "label_rate", "label_rate_by_length")
 SECTIONS = ("counts", "association", "directions", "proxies", "leakage", "quality")

@@ -89,6 +89,7 @@ class Job:
                 "sample": sample_sha256(dataset),
             },
             "columns": {name: value for name, value in columns.items() if value is not None},
+            "messages": str(getattr(dataset.source, "conversation", "")),
             "axes": [axis.name + (" (ambiguous forms count)" if axis.count_ambiguous else "") for axis in self.axes],
             "word lists": {
                 lexicon.name: f"{lexicon.version} {lexicon.sha256}" for axis in self.axes for lexicon in axis.lexicons()

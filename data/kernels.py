@@ -2,6 +2,8 @@
 
 What they give is what `evenset.data.tokens` and `evenset.data.match` give, down to the last byte offset (only the
 vocabulary of a batch is numbered in another order). Importing this module compiles, or loads what was compiled before.
+
+All loops are in this one file, because numba's cache notices a change only in the file of the loop itself.
 """
 
 from __future__ import annotations

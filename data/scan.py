@@ -27,7 +27,7 @@ BUCKET_EDGES = (82, 159, 281, 536)
 Bucket b holds the texts of at least ``edges[b - 1]`` and fewer than ``edges[b]`` characters.
 """
 
-FAST_BYTES = 128 << 20
+FAST_BYTES = 256 << 20
 """Data of at least this size is read by the compiled loops, where numba is installed."""
 
 _WORKERS = 2

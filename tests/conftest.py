@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("evenset", settings.get_profile("ci" if os.environ.get("CI") else "default"), deadline=None)
+settings.load_profile("evenset")
 
 # One thread a process: the tests run side by side already, and threads that wait by spinning take the others' cores.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

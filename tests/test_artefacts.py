@@ -8,14 +8,14 @@ import pyarrow as pa
 import pytest
 
 import evenset.data
-from evenset.audit.artefacts import artefacts
-from evenset.audit.copies import Copies, Share
-from evenset.audit.gender_checks import gendered, state_code
-from evenset.audit.language import languages
-from evenset.audit.noise import compared, contradicted
-from evenset.audit.quality import said_share
-from evenset.audit.repeats import Split
-from evenset.audit.sampling import draw
+from evenset.audit.texts.artefacts import artefacts
+from evenset.audit.texts.copies import Copies, Share
+from evenset.audit.texts.gender_checks import gendered, state_code
+from evenset.audit.texts.language import languages
+from evenset.audit.texts.noise import compared, contradicted
+from evenset.audit.texts.quality import said_share
+from evenset.audit.texts.repeats import Split
+from evenset.audit.texts.sampling import draw
 from evenset.data import Dataset
 from evenset.data.axes import parse_axes
 from evenset.data.membership import Membership
@@ -287,7 +287,7 @@ def test_gab_repeats_itself_across_splits_as_plain_python_finds(shared_data):
             copies.add(tokenize(text), text)
         return copies
 
-    from evenset.audit.copies import leaks
+    from evenset.audit.texts.copies import leaks
 
     train, dev = words(shared_data / "gab" / "train.csv"), words(shared_data / "gab" / "dev.csv")
     found = leaks(ascii_copies(shared_data / "gab" / "train.csv"), ascii_copies(shared_data / "gab" / "dev.csv"))

@@ -76,7 +76,8 @@ def test_audit_json_has_what_the_contract_says(tmp_path):
     assert set(content["scores"]["identity"]) == {"value", "low", "high", "measure"}
     for finding in content["findings"]:
         assert list(finding) == [
-            "id", "axis", "group", "label", "measure", "estimate", "low", "high", "n", "method", "status", "note", "p", "q", "stratum",
+            "id", "axis", "group", "label", "measure", "estimate", "low", "high", "n", "method", "status", "note",
+            "p", "q", "stratum",
         ]  # fmt: skip
         assert finding["status"] in ("pass", "warn", "fail", "unclear", None)
     assert content["proxies"] is content["directions"] is content["leakage"] is None

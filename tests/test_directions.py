@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenset.audit.directions import STABLE, direction, directions
-from evenset.audit.pairs import Pairs, load_pairs
-from evenset.audit.training import Training, _bootstrap, _Documents, train_vectors
-from evenset.audit.vectors import Vectors, load_vectors
+from evenset.audit.embeddings.directions import STABLE, direction, directions
+from evenset.audit.embeddings.pairs import Pairs, load_pairs
+from evenset.audit.embeddings.training import Training, _bootstrap, _Documents, train_vectors
+from evenset.audit.embeddings.vectors import Vectors, load_vectors
 from evenset.data.errors import InputError
 from evenset.data.hashing import row_keys
 from evenset.data.sample import bios
@@ -250,7 +250,7 @@ def test_groups_that_do_not_pair_up():
 
 # ---- vectors trained on the text
 
-SMALL = Training(bootstraps=2, dimensions=8, work=1, window=5)
+SMALL = Training(bootstraps=2, dimensions=8, work=1, window=5, fewest=20_000)
 
 
 def texts(rows, seed=0, bias=1.0):
@@ -338,7 +338,7 @@ def test_too_small_a_text_offers_given_vectors():
         train_vectors(pa.array(["She is", "he is"]))
     assert "--vectors package:" in str(caught.value)
     with pytest.raises(InputError, match="fewer than 200 different words"):
-        train_vectors(pa.array(["she is here and he is not " * 100] * 100))
+        train_vectors(pa.array(["she is here and he is not " * 100] * 200))
 
 
 def test_training_without_gensim_or_with_bad_options(monkeypatch):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenset.audit.copies import Copies, leaks, share_of, words_of
-from evenset.audit.duplicates import THRESHOLD, Shingles, near_duplicates
+from evenset.audit.texts.copies import Copies, leaks, share_of, words_of
+from evenset.audit.texts.duplicates import THRESHOLD, Shingles, near_duplicates
 from evenset.data.tokens import tokenize
 
 WORDS = [f"w{i}" for i in range(400)]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenset.audit.embedding_tests import ect, mac, ripa, rnd, rnsb, weat
-from evenset.audit.logistic import ridge_logistic
-from evenset.audit.permutation import partition_p
-from evenset.audit.vectors import Vectors, load_vectors
-from evenset.audit.word_sets import published, standard_tests, word_set, words_of_tests
+from evenset.audit.embeddings.embedding_tests import ect, mac, ripa, rnd, rnsb, weat
+from evenset.audit.embeddings.logistic import ridge_logistic
+from evenset.audit.embeddings.permutation import partition_p
+from evenset.audit.embeddings.vectors import Vectors, load_vectors
+from evenset.audit.embeddings.word_sets import published, standard_tests, word_set, words_of_tests
 from evenset.data.errors import InputError
 
 # What WEFE 1.0.1 says (numpy 1.26.4, gensim 4.4.0, scikit-learn 1.9.1), computed in an environment of its own:

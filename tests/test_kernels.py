@@ -111,7 +111,7 @@ def same(fast, slow):
 @example(["", None, "x", ""])
 @example(["wo", "man", "", "ly"])
 @example(["@A[Z`a{z/0:9", "é@", "éa", "aé", "aaaaaaaé", "aaaaaaaaé"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_tokens_and_matches_are_those_of_the_reference(rows):
     fast, slow = kernels.tokenize(array(rows)), tokenize(array(rows))
     same(fast, slow)
@@ -132,11 +132,10 @@ def test_slices_and_chunks(rows, data):
 
 
 def test_every_code_point():
-    rows = [
-        "".join(chr(point) for point in range(low, low + 997) if not 0xD800 <= point < 0xE000 and point <= 0x10FFFF)
-        for low in range(0, 0x110000, 997)
-    ]
-    same(kernels.tokenize(array(rows)), tokenize(array(rows)))
+    for low in range(0, 0x110000, 0x8000):
+        points = [point for point in range(low, low + 0x8000) if not 0xD800 <= point < 0xE000]
+        rows = array(["".join(map(chr, points[at : at + 997])) for at in range(0, len(points), 997)])
+        same(kernels.tokenize(rows), tokenize(rows))
 
 
 def test_more_different_words_than_places_at_first():

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenset.audit.auc import area_interval, midranks, stratified_auc
-from evenset.audit.leakage import leakage
-from evenset.audit.probe import Removal, folds_of, logistic, permuted
-from evenset.audit.sampling import Sampler, draw
+from evenset.audit.texts.auc import area_interval, midranks, stratified_auc
+from evenset.audit.texts.leakage import leakage
+from evenset.audit.texts.probe import Removal, folds_of, logistic, permuted
+from evenset.audit.texts.sampling import Sampler, draw
 from evenset.data import Dataset
 from evenset.data.axes import parse_axes
 from evenset.data.features import featurise, places, word_hashes

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from evenset.audit.mdl import FRACTIONS, PENALTIES, balanced, code_length, ends, online_bits
-from evenset.audit.probe import MIN_ROWS, logistic
+from evenset.audit.texts.mdl import FRACTIONS, PENALTIES, balanced, code_length, ends, online_bits
+from evenset.audit.texts.probe import MIN_ROWS, logistic
 from evenset.data.features import featurise, frequent, narrowed
 
 

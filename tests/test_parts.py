@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from evenset.data import open as open_data
 from evenset.data.dataset import Dataset
+from evenset.data.errors import InputError
 from evenset.data.parts import cut, size_of
 from evenset.data.records import RecordStarts
 
@@ -165,3 +166,43 @@ def test_a_part_does_not_judge_what_only_all_rows_can_show(tmp_path):
     data = open_data(path, text="text", label="toxic", positive="1", need_label=True)
     whole, parts = told(data, 6)
     assert list(chain.from_iterable(parts)) == whole
+
+
+def test_conversations_are_cut_like_the_file_that_holds_them(tmp_path):
+    path = tmp_path / "chat.jsonl"
+    said = [[("user", f"hi {k}"), *([("assistant", f"she {k}")] if k < 50 else [])] for k in range(100)]
+    rows = [{"messages": [{"role": role, "content": text} for role, text in turns]} for turns in said]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    whole, parts = told(open_data(path), 5)
+    assert list(chain.from_iterable(parts)) == whole == [f"she {k}" if k < 50 else "" for k in range(100)]
+    pairs = [{"chosen": f"yes {k}", "rejected": f"no {k}"} for k in range(60)]
+    pq.write_table(pa.Table.from_pylist(pairs), tmp_path / "pairs.parquet", row_group_size=7)
+    whole, parts = told(open_data(tmp_path / "pairs.parquet"), 4)
+    assert list(chain.from_iterable(parts)) == whole
+    assert len(whole) == 120
+
+
+def test_a_large_row_group_is_read_some_megabytes_at_a_time(tmp_path):
+    path = tmp_path / "rows.parquet"
+    table = pa.table({"text": [f"{k:06}" * 1000 for k in range(8000)], "label": ["x", "y"] * 4000})
+    pq.write_table(table, path, row_group_size=8000, use_dictionary=False)
+    data = open_data(path, text="text", label="label")
+    sizes = [piece.table.nbytes for piece in data.source.read(None)]
+    assert sum(sizes) > 40_000_000
+    assert max(sizes) < 16_000_000
+
+
+def test_csv_comes_in_batches_of_some_megabytes_and_rows_before_a_mistake_come_first(tmp_path):
+    path = tmp_path / "rows.csv"
+    rows = [f"{k:06}" * 20 for k in range(160_000)]
+    path.write_text("text,label\n" + "".join(f"{text},x\n" for text in rows))
+    data = open_data(path, text="text", label="label")
+    pieces = list(data.source.read(None))
+    assert all(4_000_000 < piece.table.nbytes < 16_000_000 for piece in pieces[:-1])
+    assert [piece.first for piece in pieces] == [0, *(piece.first + piece.table.num_rows for piece in pieces)][:-1]
+    with path.open("a") as file:
+        file.write("one,two,three\n")
+    seen = []
+    with pytest.raises(InputError, match=r"row 160001 of .*has 3 values"):
+        seen.extend(piece.table.num_rows for piece in data.source.read(None))
+    assert sum(seen) > 100_000

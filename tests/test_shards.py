@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,7 +55,7 @@ def in_one_pass(data, axes, **options):
     return total((Tally.of(one, axes, **options) for one in passing), start=Tally.zero(axes, **options))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(20, 4000), st.booleans(), st.booleans())
 def test_however_it_is_cut_the_count_is_that_of_one_pass(tmp_path_factory, part_bytes, weighted, words):
     path = tmp_path_factory.mktemp("cut") / "rows.parquet"
@@ -331,12 +332,13 @@ def command(*arguments):
 
 def test_the_command_counts_shards_and_merges_them_to_the_report_of_the_whole(rows, tmp_path, capsys):
     columns = ["--text", "text", "--label", "label", "--axis", "pronouns", "--axis", "column:team"]
+    measures = "counts,association"
     folders = [tmp_path / f"d{number}" for number in (1, 2, 3)]
     for number, folder in enumerate(folders, start=1):
         assert command("audit", rows, *columns, "--shard", f"{number}/3", "--out", folder, "--quiet") == 0
-    assert command("audit", rows, *columns, "--out", tmp_path / "whole", "--quiet") == 0
+    assert command("audit", rows, *columns, "--measures", measures, "--out", tmp_path / "whole", "--quiet") == 0
     capsys.readouterr()
-    measures = "counts,association,leakage"
+    measures += ",leakage"
     assert command("audit", "--merge", *folders, "--out", tmp_path / "merged", "--measures", measures) == 0
     assert "leakage left out: it needs the rows themselves" in capsys.readouterr().err
     whole, merged = (json.loads((tmp_path / name / "audit.json").read_text()) for name in ("whole", "merged"))
@@ -368,3 +370,34 @@ def test_what_the_command_refuses(rows, tmp_path, monkeypatch, capsys, arguments
     assert message in said
     assert said.count("error:") == 1
     assert not (tmp_path / "o" / FOLDER).exists()
+
+
+def test_the_bar_shows_megabytes_and_their_rate(monkeypatch):
+    import io
+
+    from rich.console import Console
+
+    from evenset import cli
+    from evenset.audit.engine import READING
+
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100)
+    monkeypatch.setattr(cli, "_stderr", lambda: console)
+    with cli._progress(quiet=False) as update:
+        update(READING, 0, 500_000_000)
+        for done in range(1, 6):
+            time.sleep(0.15)
+            update(READING, done * 50_000_000, 500_000_000)
+        update("leakage", 1, 3)
+        time.sleep(0.15)
+    shown = screen.getvalue()
+    assert cli._READING == READING
+    assert "250/500 MB" in shown
+    assert " MB/s" in shown
+    assert "0:00:0" in shown  # the time left
+    assert "1/3" in shown
+    with cli._progress(quiet=True) as update:
+        assert update is None
+    monkeypatch.setattr(cli, "_stderr", lambda: Console(file=io.StringIO()))
+    with cli._progress(quiet=False) as update:
+        assert update is None

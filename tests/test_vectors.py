@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenset.audit.model_vectors import whole_words
-from evenset.audit.vectors import Vectors, load_vectors, spellings
+from evenset.audit.embeddings.model_vectors import whole_words
+from evenset.audit.embeddings.vectors import Vectors, load_vectors, spellings
 from evenset.data.errors import InputError
 from evenset.data.packages import carried
 
@@ -328,7 +328,9 @@ def test_import_is_light():
     import sys
 
     heavy = "{'torch', 'gensim', 'scipy', 'sklearn', 'pandas', 'transformers'}"
-    modules = "evenset.audit.vectors, evenset.audit.directions, evenset.audit.training, evenset.audit.word_sets"
+    modules = ", ".join(
+        f"evenset.audit.embeddings.{name}" for name in ("vectors", "directions", "training", "word_sets")
+    )
     code = f"import sys, {modules}; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -61,7 +61,7 @@ def weat(
 
     Examples
     --------
-    >>> from evenset.audit.vectors import Vectors
+    >>> from evenset.audit.embeddings.vectors import Vectors
     >>> vectors = Vectors.of(["x1", "x2", "y1", "y2", "a1", "a2", "b1", "b2"],
     ...                      [[9, 1], [8, 2], [1, 9], [2, 8], [1, 0], [2, 0], [0, 1], [0, 2]])
     >>> found = weat(vectors, ["x1", "x2"], ["y1", "y2"], ["a1", "a2"], ["b1", "b2"])

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from ..data.tokens import Tokens
+    from ...data.tokens import Tokens
 
 Bools = npt.NDArray[np.bool_]
 

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.features import features_of, frequent, narrowed
-from ..data.hashing import combine, mix
-from ..data.lexicon import load
-from ..data.match import Matcher
-from ..data.tokens import fold as folded
+from ...data.features import features_of, frequent, narrowed
+from ...data.hashing import combine, mix
+from ...data.lexicon import load
+from ...data.match import Matcher
+from ...data.tokens import fold as folded
+from ..intervals import z_of
 from .auc import Area, area_interval, stratified_auc, variance_of
 from .duplicates import near_duplicates
 from .gender_checks import gendered, matched
-from .intervals import z_of
 from .leakage import Contrast, Estimate, Explained, Leakage, Step
 from .mdl import code_length
 from .probe import MIN_ROWS, Bools, HeldOut, Ints, Removal, folds_of, held_out, offsets, permuted, refits
 
 if TYPE_CHECKING:
-    from ..data.axes import Axis
-    from ..data.hashing import Keys
-    from ..data.lexicon import Lexicon
-    from ..data.tokens import Tokens
+    from ...data.axes import Axis
+    from ...data.hashing import Keys
+    from ...data.lexicon import Lexicon
+    from ...data.tokens import Tokens
     from .sampling import Rows
 
 LEAST_CLUSTERS = 20
@@ -97,7 +97,7 @@ def ask(
     bits: bool,
     seed: int,
 ) -> Leakage:
-    """See `evenset.audit.leakage.leakage`."""
+    """See `evenset.audit.texts.leakage.leakage`."""
     pair, groups, left = _contrasts(rows, axis, most_groups)
     each = max(most_rows // max(len(groups), 1), LEAST_ROWS)
     asked = [pair] if pair is not None else [(group, None) for group in groups]

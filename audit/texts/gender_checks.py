@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..data.lexicon import load
-from ..data.match import Matcher
+from ...data.lexicon import load
+from ...data.match import Matcher
 from .copies import Share, share_of
 
 if TYPE_CHECKING:
-    from ..data.membership import Membership
-    from ..data.tokens import Tokens
+    from ...data.membership import Membership
+    from ...data.tokens import Tokens
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.errors import InputError
+from ...data.errors import InputError
+from ..findings import LEVEL, rounded
 from .chance import component, explained, explained_by_chance, random_pairs, shared_words
-from .findings import LEVEL, rounded
 from .pairs import Pairs, load_pairs
 from .vectors import Vectors
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ..data.errors import InputError
-from ..data.files import sha256_files
-from ..data.tokens import tokenize
+from ...data.errors import InputError
+from ...data.files import sha256_files
+from ...data.tokens import tokenize
 from .vectors import Floats, Vectors
 
 if TYPE_CHECKING:

@@ -159,7 +159,7 @@ def leaked(rows: Rows, copies: Copies | None, splits: Mapping[str, Split]) -> It
 
 
 def _near_leak(mine: Rows, theirs: Rows, name: str) -> QualityFinding:
-    from ..data.tokens import tokenize
+    from ...data.tokens import tokenize
 
     both = tokenize(pa.concat_arrays([mine.text, theirs.text]))
     cluster = near_duplicates(both).cluster

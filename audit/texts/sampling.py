@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ..data.hashing import Keys, hash64, mix
-from ..data.membership import Membership
-from ..data.tokens import Tokens, tokenize
+from ...data.hashing import Keys, hash64, mix
+from ...data.membership import Membership
+from ...data.tokens import Tokens, tokenize
 
 if TYPE_CHECKING:
-    from ..data.axes import Axis
-    from ..data.dataset import Batch, Dataset
-    from ..data.scan import Scanned
+    from ...data.axes import Axis
+    from ...data.dataset import Batch, Dataset
+    from ...data.scan import Scanned
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -264,7 +264,7 @@ class Sampler:
 
 def _shared(batch: Batch, name: str | None) -> Keys:
     """The hash of what each row shares with others, 0 where that is not known."""
-    from ..data.normalise import strings_of
+    from ...data.normalise import strings_of
 
     if name is None:
         return np.zeros(batch.n, np.uint64)
@@ -300,7 +300,7 @@ def draw(dataset: Dataset, axes: Sequence[Axis], *, most: int = MOST_ROWS) -> Ro
     >>> rows.n, rows.total, rows.labels, rows.members["pronouns"].sets()[0]
     (10, 100, ('a', 'b'), ('she',))
     """
-    from ..data.scan import scan
+    from ...data.scan import scan
 
     sampler = Sampler(axes, most=most, cluster=dataset.columns.cluster)
     for scanned in scan(dataset, axes):

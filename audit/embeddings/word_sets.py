@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..data.errors import InputError, suggest
+from ...data.errors import InputError, suggest
 from .embedding_tests import EmbeddingTest, ect, mac, ripa, rnd, rnsb, weat
 from .vectors import Vectors
 

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..data.features import BITS, Matrix, distinct_keys, places, word_hashes
-from ..data.hashing import Keys, combine, mix, uniform
-from ..data.tokens import Tokens
+from ...data.features import BITS, Matrix, distinct_keys, places, word_hashes
+from ...data.hashing import Keys, combine, mix, uniform
+from ...data.tokens import Tokens
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]

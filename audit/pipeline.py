@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from ..data.config import CheckRule
     from ..data.dataset import Dataset
     from ..data.scan import Scanned
-    from .copies import Copies
-    from .directions import Direction
-    from .embedding_result import EmbeddingTest
-    from .leakage import Leakage
-    from .pairs import Pairs
+    from .embeddings.directions import Direction
+    from .embeddings.embedding_result import EmbeddingTest
+    from .embeddings.pairs import Pairs
+    from .embeddings.vectors import Vectors
     from .proxy_report import ProxyReport
-    from .quality import Quality
-    from .sampling import Rows
     from .shards import Say
-    from .vectors import Vectors
+    from .texts.copies import Copies
+    from .texts.leakage import Leakage
+    from .texts.quality import Quality
+    from .texts.sampling import Rows
 
 LEAST_MEAN_WEIGHT = 0.03
 
@@ -69,9 +69,9 @@ def run(
         Sections (``counts``, ``association``, ``directions``, ``proxies``, ``leakage``, ``quality``, or ``all``) and
         names of the table of measures. By default ``counts`` and ``association``, which need nothing but one pass.
     vectors : sequence of str or Path
-        Word vectors for ``directions`` (`evenset.audit.vectors.load_vectors`); by default trained on the text.
+        Word vectors for ``directions``, as `embeddings.vectors.load_vectors` reads them; default: trained on the text.
     pairs : sequence of str or Path
-        Definitional pairs of further directions (`evenset.audit.pairs.load_pairs`).
+        Definitional pairs of further directions (`embeddings.pairs.load_pairs`).
     splits : mapping of name to Dataset, optional
         Other splits, such as the test rows; ``quality`` looks for copies between them and this data.
     engine : str
@@ -230,8 +230,8 @@ class _Pass:
         self.copies: Copies | None = None
         self._rows: Rows | None = None
         if want.rows:
-            from .copies import Copies as CopiesClass
-            from .sampling import Sampler
+            from .texts.copies import Copies as CopiesClass
+            from .texts.sampling import Sampler
 
             self.sampler = Sampler(self.axes, cluster=dataset.columns.cluster)
             self.copies = CopiesClass() if "quality" in want.sections else None
@@ -305,11 +305,11 @@ def _directions(
     seed: int,
     progress: Progress | None,
 ) -> tuple[tuple[Direction, ...], tuple[EmbeddingTest, ...]]:
-    from .directions import directions
-    from .pairs import load_pairs
-    from .training import Training, train_vectors
-    from .vectors import load_vectors
-    from .word_sets import standard_tests, words_of_tests
+    from .embeddings.directions import directions
+    from .embeddings.pairs import load_pairs
+    from .embeddings.training import Training, train_vectors
+    from .embeddings.vectors import load_vectors
+    from .embeddings.word_sets import standard_tests, words_of_tests
 
     known = [load_pairs(), *(load_pairs(spec) for spec in pairs)]
     rows = pass_.rows.all_rows()
@@ -338,7 +338,8 @@ def _proxies(tally: Tally, directions: Sequence[Direction], label: AxisLabels | 
     from .proxies import proxies
 
     # Where words make the label, these words are the task.
-    task = frozenset() if label is None else frozenset(word for form in label.lexicon.forms for word in form.text.casefold().split())
+    forms = () if label is None else label.lexicon.forms
+    task = frozenset(word for form in forms for word in form.text.casefold().split())
     found = {}
     for axis in tally.axes:
         pair = AxisCells.of(tally, axis).pair
@@ -350,7 +351,7 @@ def _proxies(tally: Tally, directions: Sequence[Direction], label: AxisLabels | 
 
 def _contrasted(pairs: Pairs) -> tuple[str, str]:
     """The two groups whose words a direction separates."""
-    from .pairs import BUILTIN
+    from .embeddings.pairs import BUILTIN
 
     return ("she", "he") if BUILTIN in pairs.source else (pairs.first, pairs.second)
 
@@ -358,7 +359,7 @@ def _contrasted(pairs: Pairs) -> tuple[str, str]:
 def _leakage(
     tally: Tally, pass_: _Pass, proxies: Mapping[str, ProxyReport], seed: int, progress: Progress | None
 ) -> dict[str, Leakage]:
-    from .leakage import leakage
+    from .texts.leakage import leakage
 
     found = {}
     for at, axis in enumerate(pass_.axes):
@@ -374,8 +375,8 @@ def _leakage(
 
 
 def _quality(pass_: _Pass, splits: Mapping[str, Dataset], seed: int) -> Quality:
-    from .artefacts import artefacts
-    from .repeats import Split
+    from .texts.artefacts import artefacts
+    from .texts.repeats import Split
 
     others = {}
     for name, split in splits.items():

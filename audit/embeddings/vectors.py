@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.errors import InputError, suggest
-from ..data.packages import PACKAGE, carried
-from ..data.tokens import fold
+from ...data.errors import InputError, suggest
+from ...data.packages import PACKAGE, carried
+from ...data.tokens import fold
 
 __all__ = ["COMMON", "Vectors", "load_vectors", "spellings"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data.errors import InputError
-from ..data.lexicon import Lexicon, load
-from ..data.tokens import fold
+from ...data.errors import InputError
+from ...data.lexicon import Lexicon, load
+from ...data.tokens import fold
 
 BUILTIN = "definitional_pairs"
 

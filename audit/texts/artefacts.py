@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..data.match import Matcher
+from ...data.match import Matcher
 from .copies import Copies, Share, share_of
 from .duplicates import near_duplicates
 from .gender_checks import gendered, matched, state_code
@@ -23,7 +23,7 @@ from .quality import Quality, QualityFinding, Severity, of_share, said_share
 from .repeats import Split, copied, leaked, nearly
 
 if TYPE_CHECKING:
-    from ..data.axes import Axis
+    from ...data.axes import Axis
     from .sampling import Rows
 
 Ints = npt.NDArray[np.int64]
@@ -71,7 +71,7 @@ def artefacts(
     Examples
     --------
     >>> import pyarrow as pa
-    >>> from evenset.audit.sampling import draw
+    >>> from evenset.audit.texts.sampling import draw
     >>> from evenset.data import Dataset
     >>> from evenset.data.axes import parse_axes
     >>> axes = parse_axes(["pronouns"], names=["text"])

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..findings import rounded
 from .copies import Share
-from .findings import rounded
 
 Severity = Literal["info", "warn", "unclear"]
 

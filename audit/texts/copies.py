@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ..data.errors import InputError
-from ..data.hashing import Keys, combine, hash64
-from ..data.tokens import Tokens
-from .findings import LEVEL
-from .intervals import wilson
+from ...data.errors import InputError
+from ...data.hashing import Keys, combine, hash64
+from ...data.tokens import Tokens
+from ..findings import LEVEL
+from ..intervals import wilson
 
 Ints = npt.NDArray[np.int64]
 

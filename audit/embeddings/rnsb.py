@@ -56,7 +56,7 @@ def rnsb(
 
     Examples
     --------
-    >>> from evenset.audit.vectors import Vectors
+    >>> from evenset.audit.embeddings.vectors import Vectors
     >>> vectors = Vectors.of(["one", "other", "good", "fine", "bad", "vile"],
     ...                      [[3, 1], [1, 3], [9, 1], [8, 2], [1, 9], [2, 8]])
     >>> found = rnsb(vectors, ["one", "other"], ["good", "fine"], ["bad", "vile"])

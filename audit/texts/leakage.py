@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .findings import Finding, Status, rounded
+from ..findings import Finding, Status, rounded
 from .mdl import CodeLength
 
 if TYPE_CHECKING:
-    from ..data.axes import Axis
-    from ..data.lexicon import Lexicon
+    from ...data.axes import Axis
+    from ...data.lexicon import Lexicon
     from .leaking import Question
     from .sampling import Rows
 
@@ -254,7 +254,7 @@ def leakage(
     Parameters
     ----------
     rows : Rows
-        From `evenset.audit.sampling`, drawn with this axis.
+        From `evenset.audit.texts.sampling`, drawn with this axis.
     axis : Axis
         An axis of two groups contrasts these; others contrast each group with all rows outside it.
     proxies : sequence of str
@@ -291,7 +291,7 @@ def leakage(
 
     Examples
     --------
-    >>> from evenset.audit.sampling import draw
+    >>> from evenset.audit.texts.sampling import draw
     >>> from evenset.data import Dataset
     >>> from evenset.data.axes import parse_axes
     >>> from evenset.data.sample import bios

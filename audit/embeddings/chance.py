@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..data.tokens import fold
+from ...data.tokens import fold
 from .pairs import Pairs
 from .vectors import Vectors
 

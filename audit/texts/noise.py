@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..data.features import Matrix, features_of, frequent, narrowed
-from ..data.hashing import combine
-from ..data.match import Matcher
+from ...data.features import Matrix, features_of, frequent, narrowed
+from ...data.hashing import combine
+from ...data.match import Matcher
+from ..findings import LEVEL
+from ..intervals import z_of
 from .copies import Share, share_of
-from .findings import LEVEL
 from .gender_checks import gendered, hidden, matched
-from .intervals import z_of
 from .probe import MIN_ROWS, folds_of, logistic
 from .quality import QualityFinding
 
 if TYPE_CHECKING:
-    from ..data.axes import Axis
-    from ..data.hashing import Keys
+    from ...data.axes import Axis
+    from ...data.hashing import Keys
     from .sampling import Rows
 
 Floats = npt.NDArray[np.float64]

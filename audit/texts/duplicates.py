@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..data.features import distinct_keys, word_hashes
-from ..data.hashing import Keys, combine, mix
-from ..data.tokens import Tokens
+from ...data.features import distinct_keys, word_hashes
+from ...data.hashing import Keys, combine, mix
+from ...data.tokens import Tokens
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

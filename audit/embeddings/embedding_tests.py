@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..data.errors import InputError
+from ...data.errors import InputError
 from .embedding_result import DRAWS, EmbeddingTest, Floats, Found, Models, Words, by_word, evaluate, named, values_of
 from .rnsb import rnsb
 from .vectors import Vectors, units

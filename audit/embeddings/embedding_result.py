@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.errors import InputError
-from .findings import LEVEL, rounded
+from ...data.errors import InputError
+from ..findings import LEVEL, rounded
 from .vectors import Vectors
 
 Models = Vectors | Sequence[Vectors]

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.features import Matrix, frequent, narrowed
-from ..data.hashing import Keys, mix
-from .findings import LEVEL, rounded
-from .intervals import z_of
+from ...data.features import Matrix, frequent, narrowed
+from ...data.hashing import Keys, mix
+from ..findings import LEVEL, rounded
+from ..intervals import z_of
 from .probe import MIN_ROWS, Bools, Floats, Ints, logistic, permuted
 
 FRACTIONS = (0.02, 0.03, 0.044, 0.065, 0.095, 0.14, 0.21, 0.31, 0.457, 0.676, 1.0)

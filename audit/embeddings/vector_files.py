@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..data.errors import InputError
-from ..data.files import sha256_file
-from ..data.streams import CHUNK, damaged, open_bytes
+from ...data.errors import InputError
+from ...data.files import sha256_file
+from ...data.streams import CHUNK, damaged, open_bytes
 from .vectors import Floats, Vectors, pickled
 
 if TYPE_CHECKING:

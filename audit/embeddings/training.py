@@ -18,16 +18,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..data.errors import InputError, require
-from ..data.hashing import Keys, mix, row_keys, uniform
-from ..data.tokens import Tokens, tokenize
+from ...data.errors import InputError, require
+from ...data.hashing import Keys, mix, row_keys, uniform
+from ...data.tokens import Tokens, tokenize
 from .vectors import Vectors
 
 __all__ = ["FEWEST_TOKENS", "Training", "train_vectors"]
 
 Ints = npt.NDArray[np.int64]
 
-FEWEST_TOKENS = 50_000
+FEWEST_TOKENS = 100_000
 FEWEST_WORDS = 200
 _LONGEST = 1_000  # tokens; gensim drops what comes after the ten thousandth of a document
 # Cumulative probabilities of a Poisson distribution of mean 1, beyond which nobody is drawn.
@@ -52,6 +52,8 @@ class Training:
     architecture : {"cbow", "skip-gram", "fasttext"}
         "fasttext" adds pieces of words, so that words alike in spelling are alike in their vectors.
     seed : int
+    fewest : int
+        Tokens below which a text is refused: its vectors would say little, and take as long as those of a large one.
     threads : int
         Models that are trained side by side, each with one thread.
     """
@@ -66,6 +68,7 @@ class Training:
     architecture: Literal["cbow", "skip-gram", "fasttext"] = "cbow"
     seed: int = 0
     threads: int = 2
+    fewest: int = FEWEST_TOKENS
 
     def __post_init__(self) -> None:
         if self.bootstraps < 2 or self.tokens < 1 or self.work < 1 or self.dimensions < 2 or self.min_count < 1:
@@ -141,8 +144,8 @@ def train_vectors(
         if isinstance(text, Tokens):
             raise ValueError("Tokens have no text to make keys of; give keys")
         keys = row_keys(text)
-    if tokens.n < FEWEST_TOKENS:
-        raise _too_small(f"{tokens.n:,} words of text ({FEWEST_TOKENS:,} are needed)")
+    if tokens.n < training.fewest:
+        raise _too_small(f"{tokens.n:,} words of text ({training.fewest:,} are needed)")
     gensim = require("gensim.models", extra="vectors", why="training word vectors on the audited text")
     words, ids = _folded(tokens)
     splits = tokens.splits
