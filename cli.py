@@ -211,6 +211,7 @@ def _sharded(
 ) -> int:
     """Count one shard, or report on shards that were counted."""
     from .audit import engine as counting
+    from .audit.shards import Job
     from .data import InputError
     from .data.axes import parse_axes
 
@@ -224,7 +225,7 @@ def _sharded(
             raise InputError("--shard needs --out DIR for the count.")
         dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=True)
         axes = parse_axes(_axes(config, flags, dataset), names=dataset.names)
-        settings = counting.Job(dataset, axes, words=True).settings()
+        settings = Job(dataset, axes, words=True).settings()
         with (
             _claimed(out, "audit --shard", [shard, settings], overwrite=overwrite),
             _progress(quiet=quiet or as_json) as progress,

@@ -51,13 +51,13 @@ def preview(report: AuditReport) -> tuple[Remedy, ...]:
     --------
     >>> import pyarrow as pa
     >>> from evenset import audit, data
-    >>> labels = ["nurse"] * 30 + ["judge"] * 10 + ["nurse"] * 10 + ["judge"] * 30
-    >>> rows = {"text": ["She is kind."] * 40 + ["He is kind."] * 40, "label": labels}
+    >>> labels = ["nurse"] * 120 + ["judge"] * 40 + ["nurse"] * 40 + ["judge"] * 120
+    >>> rows = {"text": ["She is kind."] * 160 + ["He is kind."] * 160, "label": labels}
     >>> report = audit.run(data.open(pa.table(rows), text="text", label="label"), ["pronouns"])
     >>> for remedy in preview(report):
     ...     print(f"{remedy.do}: V {remedy.before:.2f} to {remedy.after:.2f}; {remedy.cost}")
-    reweight:pronouns: V 0.49 to 0.00; all rows stay, worth 60 of 80
-    resample:pronouns,level=1: V 0.49 to 0.00; 40 of 80 rows go
+    reweight:pronouns: V 0.50 to 0.00; all rows stay, worth 240 of 320
+    resample:pronouns,level=1: V 0.50 to 0.00; 160 of 320 rows go
     """
     tally = report.tally
     if len(tally.labels) < 2 or (report.source is not None and report.source.conversation is not None):
