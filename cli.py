@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -70,6 +71,7 @@ _columns = _options(
     ),
     click.option("--weight", help="Column with row weights."),
     click.option("--id", "id_column", help="Column that names each row; otherwise rows are named by their content."),
+    click.option("--cluster", help="Column of what rows share, such as a person; their rows never split in two folds."),
     click.option("--preset", help="bias-in-bios, jigsaw or civil-comments: the columns these data sets come with."),
     click.option("--format", "form", help="chat, sharegpt, alpaca or preference; recognised where it is not said."),
     click.option("--roles", metavar="A,B", help="Whose messages are the text; default assistant."),
@@ -157,9 +159,12 @@ def audit(
     from . import audit as room
     from .audit.engine import clear
     from .curate import preview
+    from .data import InputError
 
     config = _load(config_path)
     if shard is not None or merge:
+        if vectors or pairs:
+            raise InputError("--vectors and --pairs need the rows; leave them out with --shard and --merge")
         return _sharded(
             data, config, flags, shard=shard, merge=merge, engine=engine, measures=measures, out=out,
             overwrite=overwrite, seed=seed, quiet=quiet, as_json=as_json,
@@ -235,8 +240,7 @@ def _sharded(
             _print_json({"shard": which[0], "of": which[1], "count": str(path)})
         _say(f"written: {path}; with the others: evenset audit --merge DIR... --out DIR", quiet=quiet)
         return 0
-    named = [flag for flag in ("axes", "text", "label", "weight", "id_column") if flags.get(flag)]
-    if named:
+    if any(value not in (None, ()) for value in flags.values()):
         raise InputError("--merge takes axes and columns from the counts; give them with --shard")
     from .audit import merged as room
 
@@ -482,7 +486,8 @@ def check(
         with _progress(quiet=quiet or as_json) as progress:
             report = room.run(dataset, axes=axes, reference=config.reference, seed=seed, progress=progress)
         write_text(target, room.init_config(report, dataset=dataset, axes=axes))
-        _say(f"written: {target}. Next: evenset check {' '.join(data)} --config {target}", quiet=quiet)
+        again = " ".join(map(shlex.quote, [*data, "--config", str(target)]))
+        _say(f"written: {target}. Next: evenset check {again}", quiet=quiet)
         return 0
     with _claimed(out, "check", [dataset.sha256(), axes, config.model_dump_json()], overwrite=overwrite):
         with _progress(quiet=quiet or as_json) as progress:
@@ -667,6 +672,8 @@ def _open(
     if source == "-" and spool is not None:
         spool = _spool(spool)
     # Who names a label wants labels compared, and one class leaves nothing to compare.
+    cluster = flags.get("cluster") or section.cluster
+    chosen["cluster"] = cluster if isinstance(cluster, str) else None  # several ways of clustering: of test rows only
     dataset = room.open(source, spool=spool, need_label=compare and chosen["label"] is not None, **chosen)
     for note in dataset.notes:
         _say(note, quiet=quiet)
@@ -674,7 +681,14 @@ def _open(
 
 
 def _listed(measures: str | None) -> list[str]:
-    return ["all"] if measures is None else [name.strip() for name in measures.split(",") if name.strip()]
+    if measures is None:
+        return ["all"]
+    names = [name.strip() for name in measures.split(",") if name.strip()]
+    if not names:
+        from .data import InputError
+
+        raise InputError("--measures is empty; name some, for example counts,association, or leave it out for all")
+    return names
 
 
 def _splits(data: Sequence[str], config: Config, dataset: Dataset) -> dict[str, Dataset]:

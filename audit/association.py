@@ -70,16 +70,45 @@ def axis_table(cells: AxisCells) -> tuple[Floats, Ints]:
 def _pooled(counts: Counts) -> tuple[Floats, Ints]:
     """A table for Cramér's V: rows and then columns with fewer than 30 rows made one, scaled to effective rows."""
 
-    def pool(rows: Ints, w: Floats) -> tuple[Ints, Floats]:
-        small = rows.sum(axis=1) < MINIMUM_ROWS
+    def pool(part: Counts) -> Counts:
+        small = part.rows.sum(axis=1) < MINIMUM_ROWS
         if small.sum() < 2:
-            return rows, w
-        return (
-            np.vstack([rows[~small], rows[small].sum(axis=0)]),
-            np.vstack([w[~small], w[small].sum(axis=0)]),
-        )
+            return part
+        one = [np.vstack([value[~small], value[small].sum(axis=0)]) for value in (part.rows, part.w, part.w2)]
+        return Counts(one[0], one[1], one[2])
 
-    rows, w = pool(counts.rows, counts.w)
-    columns, w = pool(rows.T, w.T)
-    whole = counts.sum(0).sum(0)
-    return w.T * float(whole.effective) / max(float(whole.w), 1e-300), columns.T.sum(axis=1)
+    def turned(part: Counts) -> Counts:
+        return Counts(part.rows.T, part.w.T, part.w2.T)
+
+    table = turned(pool(turned(pool(counts))))
+    whole = float(counts.sum(0).sum(0).w)
+    return table.w * effective_of_table(table.w, table.w2) / max(whole, 1e-300), table.rows.sum(axis=1)
+
+
+def effective_of_table(w: Floats, w2: Floats) -> float:
+    """Effective rows of a weighted table for the hypothesis that its rows and columns are independent.
+
+    Parameters
+    ----------
+    w, w2 : array of shape (rows, columns)
+        Sums of the weights and of their squares.
+
+    Notes
+    -----
+    Under independence φ² averages Σ w2_ij k_ij / W², k_ij = (1-r_i)(1-c_j) / r_i c_j, where r and c are the shares of
+    the rows and columns. So the rows are worth W over Σ w2 k / Σ w k, the mean design effect (Rao and Scott 1981,
+    first order). Weights that do not go with the cells give Kish's number, and equal ones exactly that.
+
+    Examples
+    --------
+    >>> effective_of_table(np.array([[4.0, 6.0], [8.0, 2.0]]), np.array([[8.0, 12.0], [16.0, 4.0]]))
+    10.0
+    """
+    whole, squares = float(w.sum()), float(w2.sum())
+    plain = float(intervals.kish(whole, squares))
+    if whole <= 0 or np.allclose(w2 * whole, w * squares, rtol=1e-9, atol=0):
+        return plain
+    inverse = [np.where(part > 0, whole / np.where(part > 0, part, 1.0) - 1, 0.0) for part in (w.sum(1), w.sum(0))]
+    k = np.outer(*inverse)
+    effect = float((w2 * k).sum()), float((w * k).sum())
+    return whole * effect[1] / effect[0] if min(effect) > 0 else plain

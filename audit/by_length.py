@@ -41,11 +41,17 @@ def label_log_ratio_by_length(cells: AxisCells, settings: Settings) -> list[Find
     found = natural(cells, settings)
     strata = _strata(cells, found)
     result = mantel_haenszel(*strata, level=settings.level)
+    _, n1, _, n2 = strata
+    any_rows, comparable = ((n1 > 0) | (n2 > 0)).sum(axis=0), ((n1 > 0) & (n2 > 0)).sum(axis=0)
 
     def remark(g: int, k: int) -> str:
         df = int(result.df[g, k])
         if df < 1:
-            return "rows of one length only"
+            if any_rows[g, k] < 2:
+                return "rows of one length only"
+            if comparable[g, k] < 2:
+                return "rows on both sides at one length only"
+            return "too few rows with or without the label at most lengths to tell whether it differs by length"
         told = "differs by length" if result.p_heterogeneity[g, k] < 1 - settings.level else "no sign of a difference"
         which = "" if told.startswith("differs") else " by length"
         return f"{told}{which} (Q={result.q[g, k]:.3g}, df {df}, p={result.p_heterogeneity[g, k]:.2g})"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .intersections import Combinations
-from .intervals import Floats, kish
+from .intervals import Floats, kish, kish_of_rate
 from .tally import UNIT, AxisNote, Cell, CellKey, Pattern, Tally
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ class Counts:
     def effective(self) -> Floats:
         """Kish's effective rows; without weights the rows."""
         return kish(self.w, self.w2)
+
+    def effective_of(self, whole: Counts) -> Floats:
+        """What the rows of `whole` are worth for the share that these are of it."""
+        few = np.minimum(self.rows, whole.rows - self.rows)
+        return kish_of_rate(self.w, self.w2, whole.w, whole.w2, few)
 
     def sum(self, axis: int) -> Counts:
         """Add up along one dimension."""

@@ -27,7 +27,10 @@ class Comparison:
         What the sets are called.
     labels : sequence of str
     x1, n1, x2, n2 : float64 array
-        Effective rows with the label, and of any label, in the set and in the other.
+        Effective rows with the label, and of any label, in the set and in the other; those of any label differ by label
+        where weights do.
+    share, both : float64 array of shape (sets, 1)
+        Share of the weight of both sets that the set has, and the effective rows of that share.
     rows1, events1, rows2, events2 : int64 array
         The same as counted, whatever they weigh.
     pair : bool
@@ -40,6 +43,8 @@ class Comparison:
     n1: Floats
     x2: Floats
     n2: Floats
+    share: Floats
+    both: Floats
     rows1: Ints
     events1: Ints
     rows2: Ints
@@ -107,10 +112,12 @@ def rates(counts: Counts, sets: Bools, chosen: Sequence[int]) -> tuple[Floats, F
     """Effective events and rows, and real rows and events, of each set of patterns (rows) and label (columns)."""
     found = counts.over(sets)
     whole = found.sum(1)
-    n = np.repeat(whole.effective[:, None], len(chosen), axis=1)
-    share = found.w[:, list(chosen)] / np.maximum(whole.w, 1e-300)[:, None]
+    columns = list(chosen)
+    labelled = Counts(found.rows[:, columns], found.w[:, columns], found.w2[:, columns])
+    n = labelled.effective_of(Counts(whole.rows[:, None], whole.w[:, None], whole.w2[:, None]))
+    share = labelled.w / np.maximum(whole.w, 1e-300)[:, None]
     rows = np.repeat(whole.rows[:, None], len(chosen), axis=1)
-    return share * n, n, rows, found.rows[:, list(chosen)]
+    return share * n, n, rows, labelled.rows
 
 
 def _compared(
@@ -120,4 +127,9 @@ def _compared(
     x1, n1, rows1, events1 = rates(cells.labelled, sets, chosen)
     x2, n2, rows2, events2 = rates(cells.labelled, others, chosen)
     labels = [cells.labels[index] for index in chosen]
-    return Comparison(groups, labels, x1, n1, x2, n2, rows1, events1, rows2, events2, pair)
+    one, other = (cells.labelled.over(side).sum(1) for side in (sets, others))
+    whole = Counts(one.rows + other.rows, one.w + other.w, one.w2 + other.w2)
+    share, both = one.w / np.maximum(whole.w, 1e-300), one.effective_of(whole)
+    return Comparison(
+        groups, labels, x1, n1, x2, n2, share[:, None], both[:, None], rows1, events1, rows2, events2, pair
+    )

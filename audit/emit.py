@@ -77,7 +77,8 @@ def emit(
                 notes.append(f"insufficient: n<{MINIMUM_ROWS} ({amount(smallest[g, k], worth[g, k])})")
             elif few:
                 notes.append(
-                    f"insufficient: a ratio needs {intervals.SPARSE} rows with and without the label on each side"
+                    f"insufficient: a ratio needs {intervals.SPARSE} rows, counted or expected, with and without the "
+                    "label on each side"
                 )
             middle, low, high = (float(part[g, k]) for part in estimate)
             picked = None
@@ -108,9 +109,9 @@ def emit(
 
 
 def amount(rows: int, worth: float) -> str:
-    """A number of rows in words, and what they are worth if weights make it less."""
+    """A number of rows in words, and what they are worth if weights or pairs make it less."""
     said = f"{rows} row{'' if rows == 1 else 's'}"
-    return said if worth >= rows - 1e-9 else f"{said} worth {worth:.1f} after weighting"
+    return said if worth >= rows - 1e-9 else f"{said} worth {worth:.1f} independent rows"
 
 
 def is_judged(cells: AxisCells, group: str | None) -> bool:

@@ -226,6 +226,7 @@ def about(dataset: Dataset) -> dict[str, object]:
             "cluster": columns.cluster,
         },
         "preset": dataset.preset,
+        "format": None if dataset.conversation is None else dataset.conversation.format,
         "notes": list(dataset.notes),
     }
 

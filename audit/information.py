@@ -64,7 +64,9 @@ def _pointwise(
         cells,
         found.groups,
         found.labels,
-        pointwise_interval(function, found.x1, found.n1, found.x2, found.n2, level=settings.level),
+        pointwise_interval(
+            function, found.x1, found.n1, found.x2, found.n2, share=found.share, both=found.both, level=settings.level
+        ),
         found.rows1,
         "MOVER of Wilson, +0.5",
         effective=found.effective,
@@ -121,6 +123,8 @@ def pointwise_interval(
     x2: npt.ArrayLike,
     n2: npt.ArrayLike,
     *,
+    share: npt.ArrayLike | None = None,
+    both: npt.ArrayLike | None = None,
     level: float = LEVEL,
 ) -> Interval:
     """A function of two rates and of the share of the first side, with an interval.
@@ -131,6 +135,9 @@ def pointwise_interval(
         `pmi_of` or `npmi_of`.
     x1, n1, x2, n2 : array
         Rows with the label and all rows, with the group and without it; may be fractional.
+    share, both : array, optional
+        Of weighted rows: share of the weight with the group, and the effective rows of that share. Otherwise
+        n1 / (n1 + n2) of n1 + n2 rows.
     level : float
         Confidence level.
 
@@ -151,10 +158,15 @@ def pointwise_interval(
     x1, n1, x2, n2 = np.broadcast_arrays(x1, n1, x2, n2)
     empty = (n1 <= 0) | (n2 <= 0)
     n1, n2 = np.where(empty, 1.0, n1), np.where(empty, 1.0, n2)
-    at = [(x1 + 0.5) / (n1 + 0.5), (x2 + 0.5) / (n2 + 0.5), n1 / (n1 + n2)]
+    if share is None or both is None:
+        with_group, both = n1, n1 + n2
+    else:
+        both = np.where(empty, 1.0, np.asarray(both, dtype=np.float64))
+        with_group = np.asarray(share, dtype=np.float64) * both
+    at = [(x1 + 0.5) / (n1 + 0.5), (x2 + 0.5) / (n2 + 0.5), with_group / both]
     estimate = function(*at)
     down, up = np.zeros(estimate.shape), np.zeros(estimate.shape)
-    for k, (events, rows) in enumerate(((x1, n1), (x2, n2), (n1, n1 + n2))):
+    for k, (events, rows) in enumerate(((x1, n1), (x2, n2), (with_group, both))):
         _, *ends = intervals.wilson(events, rows, level=level)
         moves = [function(*(end if j == k else value for j, value in enumerate(at))) - estimate for end in ends]
         down += np.maximum(0, np.maximum(-moves[0], -moves[1])) ** 2

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .measures import known_measure
-from .pipeline import report_of
+from .pipeline import proxies_of, report_of
 from .report import AuditReport
 from .rules import default_rules
 from .sections import Parts, wanted
@@ -63,14 +63,16 @@ def run_merged(
         dataset=merged.about,
         positive=merged.about["columns"]["positive"],
         seed=seed,
+        paired=merged.about.get("format") == "preference",
     )
     lexicons = tuple(
         {"name": name, "version": note.version, "sha256": note.sha256} for name, note in sorted(tally.lexicons.items())
     )
     found = None
     if "proxies" in want.sections:
-        from .proxies import proxies
+        from ..data.axis_labels import AxisLabels
 
-        found = {axis: proxies(tally, axis) for axis in tally.axes}
+        label = merged.about["columns"]["label"]
+        found = proxies_of(tally, (), None if label is None else AxisLabels.parse(label, names=()))
     left_out = dict.fromkeys(sorted(want.sections - {"proxies"}), NEEDS_ROWS)
     return replace(report, lexicons=lexicons, parts=Parts(proxies=found, left_out=left_out))

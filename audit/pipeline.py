@@ -214,6 +214,11 @@ def _axes(dataset: Dataset, axes: Sequence[str | Axis]) -> tuple[Axis, ...]:
         raise InputError("audit: name at least one axis, for example pronouns or identity")
     labels = dataset.axis_labels
     for axis in used:
+        if dataset.columns.label is not None and dataset.columns.label in axis.columns():
+            raise InputError(
+                f'the axis "{axis.name}" is made of the label column "{dataset.columns.label}", so the two go together '
+                "whatever the data is; name another --label or another --axis"
+            )
         if labels is not None and any(lexicon.name == labels.lexicon.name for lexicon in axis.lexicons()):
             raise InputError(
                 f'the label "{labels.spec}" is made of the words of the axis "{axis.name}", so the two go together '
@@ -292,7 +297,7 @@ def _parts(
                 raise
             left_out["directions"] = str(error)
     labels = pass_.dataset.axis_labels
-    proxies = _proxies(report.tally, directions or (), labels) if "proxies" in want.sections else None
+    proxies = proxies_of(report.tally, directions or (), labels) if "proxies" in want.sections else None
     leakage = _leakage(report.tally, pass_, proxies or {}, seed, progress) if "leakage" in want.sections else None
     quality = _quality(pass_, splits, seed) if "quality" in want.sections else None
     return Parts(proxies, directions, tests, leakage, quality, left_out)
@@ -332,7 +337,8 @@ def _directions(
     return tuple(found), tuple(tests)
 
 
-def _proxies(tally: Tally, directions: Sequence[Direction], label: AxisLabels | None) -> dict[str, ProxyReport]:
+def proxies_of(tally: Tally, directions: Sequence[Direction], label: AxisLabels | None) -> dict[str, ProxyReport]:
+    """The proxies of each axis; a direction bears only on the axis whose two groups it separates."""
     from .cells import AxisCells
     from .definitional import definitional_words
     from .proxies import proxies

@@ -30,7 +30,7 @@ def representation(cells: AxisCells, settings: Settings) -> list[Finding]:
         anybody = np.array([[bool(pattern) for pattern in cells.patterns]], dtype=np.bool_).reshape(1, -1)
         chosen = np.vstack([chosen, nobody, anybody])
     group, whole = cells.all.over(chosen), cells.all.sum(0)
-    n = whole.effective
+    n = group.effective_of(whole)
     estimate = intervals.wilson(group.w / np.maximum(whole.w, 1e-300) * n, n, level=settings.level)
     rows = np.full(len(groups), int(whole.rows))
 
@@ -71,7 +71,7 @@ def representation_ratio(cells: AxisCells, settings: Settings) -> list[Finding]:
     if partition:
         among &= chosen.any(axis=0)
     group, whole = cells.all.over(chosen), cells.all.over(among).sum(0)
-    n = np.asarray(whole.effective)
+    n = group.effective_of(whole)
     share = group.w / np.maximum(whole.w, 1e-300)
     target = np.log(np.array([reference[name] for name in groups]))
     _, low, high = intervals.wilson(share * n, n, level=settings.level)

@@ -152,7 +152,7 @@ def rows_needed(finding: Finding, rule: CheckRule) -> int | None:
     if not rows < MOST_ROWS:
         return MOST_ROWS
     rows = max(rows, MINIMUM_ROWS)
-    if not finding.enough and rows <= finding.n:
-        return None  # it is not the width of the interval that is missing
+    if rows <= finding.n:
+        return None  # it is not the width of the interval that is missing: too few events, or one of many (q)
     unit = 10 ** max(math.floor(math.log10(rows)) - 1, 0)
     return int(math.ceil(rows / unit) * unit)

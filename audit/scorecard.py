@@ -22,6 +22,7 @@ _STYLE = {"fail": "bold red", "warn": "bold yellow", "unclear": "bold yellow", "
 _RANK: dict[Status | None, int] = {"fail": 0, "warn": 1, "pass": 2, "unclear": 3}
 # What a group or label is judged by on this screen; Cramér's V of the axis has a line of its own.
 _HEADLINE = frozenset({"label_log_ratio", "log_ratio_centred", "label_rate_gap", "label_rate"})
+_ASSOCIATION = _HEADLINE - {"label_rate"} | {"cramers_v"}
 _TOP = 3
 _FEW = 4
 _WIDTH = 80
@@ -51,6 +52,8 @@ def conclusion(report: AuditReport) -> tuple[Status, str]:
     if len(report.tally.labels) == 1:
         only = report.tally.labels[0]
         return "unclear", f'Every label is "{only}", so nothing can be compared. Name another column with --label.'
+    if report.findings and not any(finding.measure in _ASSOCIATION for finding in report.findings):
+        return "unclear", "Nothing was judged: --measures leaves out the association of labels and groups."
     judged = [finding for finding in report.findings if finding.status is not None]
     worst = min((_RANK[finding.status] for finding in judged), default=None)
     if worst is None:
@@ -60,18 +63,40 @@ def conclusion(report: AuditReport) -> tuple[Status, str]:
         parts = [part for axis in report.tally.axes if (part := _skewed(axis, judged))]
         what = "; ".join(parts) or "groups and labels go together, or groups are far from the reference"
         return status, f"This data {'can' if status == 'fail' else 'may'} teach a model a bias: {what}."
-    unclear = sum(finding.status == "unclear" for finding in judged)
-    if unclear == len(judged):
-        return "unclear", f"Too few rows to tell whether labels go with {axes}."
-    if 2 * unclear > len(judged):
+    known, unknown, thin = _told(report, judged)
+    if unknown and not known:
+        return "unclear", f"Too few rows to tell whether labels go with {' and '.join(unknown)}."
+    if unknown:
         return (
             "unclear",
-            f"No label bias shows on {axes}, but {unclear} of {len(judged)} findings have too few rows to tell.",
+            f"No label bias shows on {' and '.join(known)}, but there are too few rows to tell on "
+            f"{' and '.join(unknown)}.",
         )
     if report.parts.quality is not None and report.parts.quality.unclear:
         return "unclear", f"No clean bill: {report.parts.quality.unclear[0].message}."
-    left = f" {unclear} of {len(judged)} findings are unclear." if unclear else ""
+    left = f" {thin} have too few rows to tell." if thin else ""
     return "pass", f"No label bias found beyond the limits on {axes}.{left}"
+
+
+def _told(report: AuditReport, judged: Iterable[Finding]) -> tuple[list[str], list[str], int]:
+    """Axes on which most rows are of groups (or labels) that can be judged, the other axes, and what cannot be."""
+    two = len(report.tally.labels) == 2
+    units: dict[str, dict[Unit, tuple[bool, int]]] = {axis: {} for axis in report.tally.axes}
+    for finding in judged:
+        if finding.measure in _HEADLINE and finding.axis in units:
+            unit = _unit(finding)
+            unit = (unit[0], "") if two else unit  # of two labels the common one passes whatever the rare one does
+            unclear, rows = units[finding.axis].get(unit, (False, 0))
+            units[finding.axis][unit] = unclear or finding.status == "unclear", max(rows, finding.n)
+    known: list[str] = []
+    unknown: list[str] = []
+    thin = 0
+    for axis, found in units.items():
+        thin += sum(unclear for unclear, _ in found.values())
+        hidden = sum(rows for unclear, rows in found.values() if unclear)
+        enough = bool(found) and 2 * hidden <= sum(rows for _, rows in found.values())
+        (known if enough else unknown).append(axis)
+    return known, unknown, thin
 
 
 def _skewed(axis: str, judged: Iterable[Finding]) -> str:
@@ -141,7 +166,7 @@ def _scores(report: AuditReport) -> RenderableType | None:
             if finding.axis == axis and finding.status is not None:
                 counts[finding.status] += 1
         if score["value"] is None:
-            value = Text("no two groups to compare" if report.tally.labels else "no labels")
+            value = Text("not compared" if report.tally.labels else "no labels")
         else:
             words = strength(score["low"], score["high"])
             value = Text(f"{words}: {score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})")
@@ -174,17 +199,25 @@ def _more(report: AuditReport) -> Iterable[RenderableType | None]:
 
 
 def best(report: AuditReport, axis: str) -> Remedy | None:
-    """The step that leaves least association on an axis; of two that leave as little the one that costs fewer rows."""
+    """The step that leaves least association on an axis at a bearable cost; of two as good the one that costs less."""
     return min(
-        (remedy for remedy in report.remedies if remedy.axis == axis and remedy.after < remedy.before),
-        key=lambda remedy: (round(remedy.after, 2), -min(remedy.kept, remedy.worth)),
+        (
+            remedy
+            for remedy in report.remedies
+            if remedy.axis == axis and remedy.after < remedy.before and 2 * remedy.left > remedy.worth_before
+        ),
+        key=lambda remedy: (round(remedy.after, 2), -remedy.left),
         default=None,
     )
 
 
 def _would(remedy: Remedy, finding: Finding) -> str:
     after = remedy.estimates[finding.id]
-    made = "would even it out" if abs(after) < _GRAIN / 2 else f"would make it {exp(after):.1f}×"
+    if finding.measure == "label_rate_gap":
+        made = f"would make it {100 * abs(after):.1f} points"
+    else:
+        turned = -after if finding.measure == "log_ratio_centred" and finding.estimate < 0 else after
+        made = "would even it out" if abs(after) < _GRAIN / 2 else f"would make it {exp(turned):.2g}×"
     return f"{remedy.do} {made}"
 
 
@@ -270,12 +303,15 @@ def _data(report: AuditReport) -> list[str] | None:
     if source is None or not source.paths:
         return None
     words = [str(path) for path in source.paths]
-    if len(words) > _FEW:
+    if len(words) > _FEW or source.paths[0].name.startswith(".evenset-stdin"):
         return None
     if source.conversation is not None:
         words += source.conversation.options()
     columns = source.columns
     guessed = " ".join(source.notes)
+    encoding = getattr(source.source, "encoding", "utf-8")
+    if encoding != "utf-8":
+        words += ["--encoding", encoding]
     given = (("--text", columns.text), ("--label", columns.label), ("--positive", columns.positive))
     for flag, value in given:
         if value is not None and f"{flag[2:]}={value}" not in guessed:
@@ -306,11 +342,14 @@ def _rows(report: AuditReport) -> RenderableType:
         if number:
             said.append(f"{number:,} {what}")
     if tally.weighted:
-        said.append("weighted")
+        said.append("weighted (proxies, leakage and word vectors take each row once)")
     line = ", ".join(said) + "."
     if tally.coverage and tally.rows:
         seen = ", ".join(f"{name} in {100 * c.rows / tally.rows:.0f} %" for name, c in tally.coverage.items())
         line += f" Words found: {seen} of rows."
+    cluster = report.dataset.get("columns", {}).get("cluster")
+    if cluster is not None:
+        line += f" Intervals of counts take rows as independent, also those that share their {cluster}."
     return Text(line + f" Groups under {MINIMUM_ROWS} rows are never judged.", style="dim")
 
 

@@ -31,7 +31,9 @@ def given_away(report: AuditReport) -> tuple[str, list[Line]]:
         if parts.proxies is not None and axis in parts.proxies:
             said += _proxies(parts.proxies[axis])
         lines += [("", axis if not at else "", text) for at, text in enumerate(said)]
-    return "What gives a group away besides its own words (AUC within labels; 0.5 is chance)", lines
+    rows = {leakage.rows for leakage in (parts.leakage or {}).values() if leakage.rows < leakage.total}
+    sample = f", in samples of up to {max(rows):,} rows" if rows else ""
+    return f"What gives a group away besides its own words (AUC within labels{sample}; 0.5 is chance)", lines
 
 
 def _leaks(leakage: Leakage) -> Iterator[str]:
@@ -57,12 +59,21 @@ def _leak(contrast: Contrast) -> str:
     assert step is not None
     area = step.area
     other = f" from {contrast.second}" if contrast.second is not None else ""
-    last = contrast.steps[-1]
-    without = f"; {last.area.estimate:.2f} without the proxies" if last.name == "without proxies" else ""
+    later = contrast.steps[contrast.steps.index(step) + 1 :]
+    # "scrubbed of gendered_nouns too", "without proxies"
+    said = [f"{one.area.estimate:.2f} {_without(one.name)}" for one in later]
+    tells = "tells" if area.low > 0.5 else "does not surely tell"
     return (
-        f"the rest of the text tells {contrast.first}{other}: {area.estimate:.2f} ({area.low:.2f} to "
-        f"{area.high:.2f}){without}"
+        f"the rest of the text {tells} {contrast.first}{other}: {area.estimate:.2f} ({area.low:.2f} to {area.high:.2f})"
+        + (f"; {', '.join(said)}" if said else "")
     )
+
+
+def _without(step: str) -> str:
+    """A later step in words: each hides what came before too."""
+    if step == "without proxies":
+        return "without the proxies too (picked on these rows)"
+    return "without " + step.removeprefix("scrubbed of ").removesuffix(" too").replace("_", " ")
 
 
 def _proxies(found: ProxyReport) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -72,15 +72,15 @@ def preview(report: AuditReport) -> tuple[Remedy, ...]:
             if before is None or after is None:
                 continue
             cells = [cell for key, cell in changed.cells[axis].items() if key[0] is not None]
-            w, w2 = sum(cell.w for cell in cells), sum(cell.w2 for cell in cells)
-            rows = sum(cell.rows for key, cell in tally.cells[axis].items() if key[0] is not None)
+            own = [cell for key, cell in tally.cells[axis].items() if key[0] is not None]
             found.append(
                 Remedy(
                     axis=axis,
                     do=do,
-                    rows=rows,
+                    rows=sum(cell.rows for cell in own),
                     kept=sum(cell.rows for cell in cells),
-                    worth=w * w / (w2 * UNIT) if w2 else 0.0,
+                    worth_before=_worth(own),
+                    worth=_worth(cells),
                     before=before,
                     after=after.estimate,
                     estimates={name: finding.estimate for name, finding in scores.items()},
@@ -124,6 +124,12 @@ def apply_factors(tally: Tally, axis: str, factors: Factors) -> Tally:
             changed = Cell(cell.rows, round(cell.w * factor), round(cell.w2 * factor * factor))
         table[label, pattern, bucket] = changed
     return replace(tally, cells={**tally.cells, axis: table})
+
+
+def _worth(cells: Sequence[Cell]) -> float:
+    """Effective rows (Kish)."""
+    w, w2 = sum(cell.w for cell in cells), sum(cell.w2 for cell in cells)
+    return w * w / (w2 * UNIT) if w2 else 0.0
 
 
 def _reduced(pattern: Pattern, status: set[str]) -> Pattern:

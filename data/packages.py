@@ -46,6 +46,8 @@ def carried(name: str, *patterns: str) -> Carried:
     >>> carried("no-such-package-anywhere", "*").installed
     False
     """
+    if not name:
+        return Carried(installed=False, files=())
     from importlib.metadata import PackageNotFoundError, files
     from importlib.util import find_spec
 

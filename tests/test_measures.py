@@ -166,7 +166,7 @@ def test_a_ratio_needs_five_rows_counted_or_expected():
     rest = [("a man", "1")] * 1 + [("a man", "0")] * 4000
     thin = found(rows + rest, ["identity"], positive="1")["label_log_ratio:identity:gay:1"]
     assert not thin.enough  # two where 0.03 were expected
-    assert "5 rows with and without the label" in thin.note
+    assert "5 rows, counted or expected, with and without the label" in thin.note
     rest = [("a man", "1")] * 2000 + [("a man", "0")] * 2000
     none = found([("a gay man", "0")] * 60 + rest, ["identity"], positive="1")["label_log_ratio:identity:gay:1"]
     assert none.enough  # none where 30 were expected

@@ -219,8 +219,14 @@ class Sampler:
             np.concatenate([held.cluster for held in self._held]),
             np.concatenate([held.codes for held in self._held], axis=1),
         )
-        # Rows of one text and one label can stand for each other, so which of them is cut off does not matter.
-        order = np.lexsort((whole.position, hash64(label, salt="evenset.label"), whole.key))
+        # Rows alike in text, label, groups and cluster can stand for each other: which of them is cut off is all one.
+        groups = []
+        for code, patterns in zip(whole.codes, self._patterns, strict=True):
+            names = list(patterns)
+            rank = np.empty(len(names), np.int64)
+            rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+            groups.append(rank[code])
+        order = np.lexsort((whole.position, whole.cluster, *groups, hash64(label, salt="evenset.label"), whole.key))
         inside = whole.inside[order]
         for k in range(inside.shape[1]):
             at = np.flatnonzero(inside[:, k])
