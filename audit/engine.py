@@ -112,7 +112,7 @@ def counting(
         )
     job = Job(dataset, tuple(axes), words)
     of = _parts(dataset, part_bytes, cutting=state is not None or kind == "dask" or part_bytes is not None)
-    store = None if state is None else Store(state / FOLDER, job.settings(), about(dataset))
+    store = None if state is None else Store(state / FOLDER, job.settings(), dataset.describe(hashed=False))
     parts = list(cut(dataset, of))
     meter = _Meter(progress, sum(part.size for part in parts))
     resumed: list[Part] = []
@@ -182,7 +182,7 @@ def shard(
     """
     number, of = which
     job = Job(dataset, tuple(axes), words)
-    store = Store(out / FOLDER, job.settings(), about(dataset))
+    store = Store(out / FOLDER, job.settings(), dataset.describe(hashed=False))
     part = next(part for part in cut(dataset, of) if part.number == number)
     meter = _Meter(progress, part.size)
     try:
@@ -207,28 +207,6 @@ def parse_shard(text: str) -> tuple[int, int]:
     if not 1 <= which[0] <= which[1]:
         raise InputError(f'--shard "{text}": the shards of {which[1]} are numbered 1 to {which[1]}')
     return which
-
-
-def about(dataset: Dataset) -> dict[str, object]:
-    """What `Dataset.describe` says, without the hash of the whole, which would take reading the whole."""
-    columns = dataset.columns
-    return {
-        "form": dataset.form,
-        "paths": [path.name for path in dataset.paths],
-        "sha256": None,
-        "columns": {
-            "text": columns.text,
-            "label": columns.label,
-            "positive": columns.positive,
-            "label_threshold": columns.label_threshold,
-            "id": columns.id,
-            "weight": columns.weight,
-            "cluster": columns.cluster,
-        },
-        "preset": dataset.preset,
-        "format": None if dataset.conversation is None else dataset.conversation.format,
-        "notes": list(dataset.notes),
-    }
 
 
 def _parts(dataset: Dataset, part_bytes: int | None, *, cutting: bool) -> int:

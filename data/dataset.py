@@ -266,8 +266,11 @@ class Dataset:
             return memory_sha256(source.table)
         return sha256_files(data_files(self.form, self.paths))
 
-    def describe(self) -> dict[str, Any]:
-        """What a report says about the data: form, files, hash and columns; no row."""
+    def describe(self, *, hashed: bool = True) -> dict[str, Any]:
+        """What a report says about the data: form, files, hash and columns; no row.
+
+        The hash takes reading all of the data; without it, it is null.
+        """
         columns = self.columns
         talk = self.conversation
         made = {} if talk is None else {"format": talk.format, "roles": list(talk.roles)}
@@ -275,7 +278,7 @@ class Dataset:
             "form": self.form,
             **made,
             "paths": [path.name for path in self.paths],
-            "sha256": self.sha256(),
+            "sha256": self.sha256() if hashed else None,
             "columns": {
                 "text": columns.text,
                 "label": columns.label,
