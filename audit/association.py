@@ -7,7 +7,7 @@ import numpy as np
 from . import intervals
 from .cells import AxisCells, Counts, Ints
 from .emit import amount, is_judged
-from .findings import MINIMUM_ROWS, Finding, Settings
+from .findings import LEVEL, MINIMUM_ROWS, Finding, Settings
 from .intervals import Floats
 
 
@@ -96,8 +96,9 @@ def effective_of_table(w: Floats, w2: Floats) -> float:
     Notes
     -----
     Under independence φ² averages Σ w2_ij k_ij / W², k_ij = (1-r_i)(1-c_j) / r_i c_j, where r and c are the shares of
-    the rows and columns. So the rows are worth W over Σ w2 k / Σ w k, the mean design effect (Rao and Scott 1981,
-    first order). Weights that do not go with the cells give Kish's number, and equal ones exactly that.
+    the rows and columns. So the rows are worth W over Σ w2 k / Σ w k, the mean design effect (Rao and Scott 1981), and
+    somewhat less where the cells' effects differ, so that the upper tail fits too (their second order). Weights that do
+    not go with the cells give Kish's number, and equal ones exactly that.
 
     Examples
     --------
@@ -111,4 +112,27 @@ def effective_of_table(w: Floats, w2: Floats) -> float:
     inverse = [np.where(part > 0, whole / np.where(part > 0, part, 1.0) - 1, 0.0) for part in (w.sum(1), w.sum(0))]
     k = np.outer(*inverse)
     effect = float((w2 * k).sum()), float((w * k).sum())
-    return whole * effect[1] / effect[0] if min(effect) > 0 else plain
+    if min(effect) <= 0:
+        return plain
+    return whole * effect[1] / effect[0] / _uneven(w, w2)
+
+
+def _uneven(w: Floats, w2: Floats) -> float:
+    """How much further than a chi-square with the same mean the upper tail of one with uneven weights reaches."""
+    from scipy.special import chdtri
+
+    whole = float(w.sum())
+    w, w2 = w[w.sum(axis=1) > 0][:, w.sum(axis=0) > 0], w2[w.sum(axis=1) > 0][:, w.sum(axis=0) > 0]
+    df = (w.shape[0] - 1) * (w.shape[1] - 1)
+    if df < 2:
+        return 1.0
+    r, c = w.sum(axis=1) / whole, w.sum(axis=0) / whole
+    each = np.where(w > 0, w2 / np.where(w > 0, w, 1.0), float(w2.sum()) / whole)
+    share = each * np.outer(r, c)
+    of_rows, of_columns = ((np.diag(1 / part) - 1) for part in (r, c))
+    mean = float((share * np.outer(of_rows.diagonal(), of_columns.diagonal())).sum())
+    squares = float((share * (of_rows**2 @ share @ of_columns**2)).sum())
+    spread = max(1.0, df * squares / mean**2)
+    tail = (1 - LEVEL) / 2
+    further = spread * float(chdtri(df / spread, tail)) / float(chdtri(df, tail))
+    return max(1.0, float(further))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .intersections import Combinations
-from .intervals import Floats, kish, kish_of_rate
+from .intervals import SPARSE, Floats, kish
 from .tally import UNIT, AxisNote, Cell, CellKey, Pattern, Tally
 
 if TYPE_CHECKING:
@@ -194,6 +194,46 @@ class AxisCells:
         for name, part in zip(ranges(self.edges), parts, strict=True):
             counts = _arranged(part, self.labels, self.patterns)
             yield name, Counts(counts.rows[:-1], counts.w[:-1], counts.w2[:-1])
+
+
+def kish_of_rate(
+    w: npt.ArrayLike, w2: npt.ArrayLike, whole: npt.ArrayLike, whole2: npt.ArrayLike, few: npt.ArrayLike
+) -> Floats:
+    """Effective number of rows for a weighted rate: p(1-p) over the variance that the rate really has.
+
+    Parameters
+    ----------
+    w, w2 : array
+        Sums of the weights and of their squares of the rows with the label.
+    whole, whole2 : array
+        The same of all rows.
+    few : array
+        Rows with the label or without it, whichever are fewer, as counted.
+
+    Notes
+    -----
+    Var(p) = ((1-p)² w2 + p² (whole2 - w2)) / whole² (linearised ratio). Where weights have nothing to do with the label
+    this is Kish's number, which is taken as it is where both shares are the same or the rate is 0 or 1. Weights that
+    go with the label make it less or more: rare events of weight 10 are few, whatever they weigh. Of fewer than five
+    rows the squares are no guide to what the weights of others would be, and Kish's number is an upper bound.
+
+    Examples
+    --------
+    >>> kish_of_rate([10.0, 200.0], [10.0, 2000.0], [100.0, 1000.0], [100.0, 2653.0], [10, 20]).round(1).tolist()
+    [100.0, 122.5]
+    """
+    w, w2, whole, whole2, few = np.broadcast_arrays(
+        *(np.asarray(value, dtype=np.float64) for value in (w, w2, whole, whole2, few))
+    )
+    plain = kish(whole, whole2)
+    total = np.where(whole > 0, whole, 1.0)
+    p = w / total
+    variance = ((1 - p) ** 2 * w2 + p**2 * np.maximum(whole2 - w2, 0)) / total**2
+    # Exactly Kish's where weights are alike on both sides: without weights nothing may differ in the last digit either.
+    alike = np.isclose(w2 * whole, whole2 * w, rtol=1e-9, atol=0) | (p <= 0) | (p >= 1) | (variance <= 0)
+    own = np.where(alike, plain, p * (1 - p) / np.where(alike, 1.0, variance))
+    result: Floats = np.where(few < SPARSE, np.minimum(own, plain), own)
+    return result
 
 
 def ranges(edges: Sequence[int]) -> list[str]:

@@ -102,7 +102,7 @@ def _log_ratios(measure: str, cells: AxisCells, found: Comparison, settings: Set
 
 
 def _scaled_pair(counts: Counts) -> tuple[Floats, Floats]:
-    """Weighted counts of two rows of cells, scaled so that they add up to what both are worth for the share of the first."""
+    """Weighted counts of two rows of cells, scaled to what both are worth for the share of the first."""
     both = counts.sum(0)
     first = Counts(counts.rows[0], counts.w[0], counts.w2[0])
     factor = first.effective_of(both) / np.maximum(both.w, 1e-300)

@@ -85,7 +85,8 @@ def _groups(cells: AxisCells) -> tuple[list[str], int]:
 def _merged(cells: AxisCells, member: Bools, labels: Sequence[int]) -> tuple[Bools, Floats, Floats | None]:
     """Which groups each set of rows belongs to, and effective rows of the sets by label, the other labels as the last.
 
-    The third is what one of these effective rows weighs, nothing where all weigh the same. Sets that differ only in groups that are not compared are one; rows of none are left out.
+    The third is what one of these effective rows weighs, nothing where all weigh the same. Sets that differ only in
+    groups that are not compared are one; rows of none are left out.
     """
     distinct, of = np.unique(member.T, axis=0, return_inverse=True)
     sets = of.reshape(-1)[None, :] == np.flatnonzero(distinct.any(axis=1))[:, None]
@@ -216,10 +217,10 @@ def parity_interval(
     estimate = observed.max(axis=1) - observed.min(axis=1)
     reached = (null >= estimate - 1e-12).sum(axis=0)
     p = (1 + reached) / (draws + 1)
-    for k in np.flatnonzero(reached == 0):
+    for label in np.flatnonzero(reached == 0):
         one, other = np.triu_indices(groups, 1)
-        pairs = rate_test(x[k, one], effective[k, one], x[k, other], effective[k, other])
-        p[k] = min(p[k], len(pairs) * float(pairs.min()))
+        pairs = rate_test(x[label, one], effective[label, one], x[label, other], effective[label, other])
+        p[label] = min(p[label], len(pairs) * float(pairs.min()))
     low, high = np.empty(labels), np.empty(labels)
     for k in range(labels):
         z = max(float(quantile[k]), intervals.z_of(level))

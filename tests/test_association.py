@@ -11,17 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evenset.audit.association import _pooled as pooled
 from evenset.audit.bootstrap import resampled
 from evenset.audit.by_length import mantel_haenszel
-from evenset.audit.cells import AxisCells, ranges
+from evenset.audit.cells import AxisCells, Counts, ranges
 from evenset.audit.findings import Settings
 from evenset.audit.information import nmi_interval, npmi_of, pmi_of, pointwise_interval
 from evenset.audit.intersections import MOST_ABSENT, cut
-from evenset.audit.intervals import log_ratio_rates
+from evenset.audit.intervals import cramers_v, log_ratio_rates
 from evenset.audit.levels import level_interval
 from evenset.audit.log_odds import log_odds_interval
 from evenset.audit.measures import findings_of
 from evenset.audit.parity import parity_interval
+from evenset.audit.screening import benjamini_hochberg
 from evenset.audit.tally import Tally, total
 from evenset.data.axes import parse_axes
 from evenset.data.dataset import Dataset
@@ -411,6 +413,43 @@ def test_the_null_of_the_largest_difference_and_its_coverage():
     apart = [parity(rng, [40, 300, 1000], [0.4, 0.1, 0.1]) for _ in range(100)]
     assert np.mean([found.interval.low[0] <= 0.3 <= found.interval.high[0] for found in apart]) > 0.9
     assert np.mean([found.p[0] <= 0.05 for found in apart]) > 0.95
+
+
+def test_a_great_difference_stays_significant_among_many_labels():
+    table = np.array([[20.0] * 60 + [800.0], [20.0] * 60 + [800.0]])
+    table[0, 7] = 120
+    found = parity_interval(table, np.eye(2, dtype=bool), table.sum(axis=1), level=0.95, replicates=300)
+    assert benjamini_hochberg(found.p)[7] < 1e-6
+    assert found.p[[k for k in range(60) if k != 7]].min() > 1 / 301
+
+
+def test_the_bootstrap_of_weighted_cells_has_the_spread_of_weighted_rows():
+    # Labels of 2 % at weight 10: the same as the slow count of draws of rows, not that of as many effective rows.
+    rows, weight = np.array([[20.0, 980], [30, 970]]), np.array([[10.0, 0.8], [10, 0.8]])
+    rng, events = np.random.default_rng(3), [0.025, 0.025]
+    drawn = rng.binomial(1000, events, size=(4000, 2))
+    rate = 10 * drawn / (10 * drawn + 0.8 * (1000 - drawn))
+    found = parity_interval(
+        rows, np.eye(2, dtype=bool), np.array([[120.0, 150.0]]), weight=weight, level=0.95, replicates=2000
+    )
+    assert float(found.null[0]) == pytest.approx(np.abs(rate[:, 0] - rate[:, 1]).mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 4)])
+def test_uneven_weights_make_no_association_of_independent_groups_and_labels(shape):
+    rng = np.random.default_rng(4)
+    p = np.outer(*(np.arange(1, size + 1) ** 2 / (np.arange(1, size + 1) ** 2).sum() for size in shape))
+    weight = rng.choice([0.3, 1.0, 6.0], shape)
+    if shape == (2, 2):
+        weight = np.array([[8.0, 1.0], [1.0, 0.5]])
+    chances = p / weight / (p / weight).sum()  # so that the weighted table is independent
+    above = {"v": 0, "nmi": 0}
+    for _ in range(200):
+        rows = rng.multinomial(4000, chances.ravel()).reshape(shape)
+        table, _ = pooled(Counts(rows, rows * weight, rows * weight**2))
+        above["v"] += cramers_v(table).low > 0
+        above["nmi"] += nmi_interval(table).low > 0
+    assert max(above.values()) <= 10
 
 
 def test_groups_that_share_rows_are_resampled_together():

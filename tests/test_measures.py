@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,11 @@ import pyarrow as pa
 import pytest
 
 from evenset.audit import MEASURES, measures_markdown, run
+from evenset.audit.association import axis_table
+from evenset.audit.cells import AxisCells, Counts
+from evenset.audit.comparison import against_rest, rates
 from evenset.audit.findings import Settings
+from evenset.audit.intervals import wilson as wilson_interval
 from evenset.audit.measures import findings_of
 from evenset.audit.tally import Tally, total
 from evenset.audit.yardsticks import yardsticks
@@ -233,10 +238,49 @@ def test_unequal_weights_use_their_sums_and_their_effective_rows():
     ours = [(w, label) for w, (text, label) in zip(weights, COMMENTS, strict=True) if "muslim" in text.split()]
     total_weight, squares = sum(w for w, _ in ours), sum(w * w for w, _ in ours)
     share = sum(w for w, label in ours if label == "1") / total_weight
-    n = total_weight**2 / squares
+    variance = sum((w / total_weight * ((label == "1") - share)) ** 2 for w, label in ours)
+    n = share * (1 - share) / variance
+    assert n != pytest.approx(total_weight**2 / squares, rel=1e-3)
     assert rate.estimate == pytest.approx(share)
     assert (rate.low, rate.high) == pytest.approx(wilson(share * n, n))
     assert rate.n == len(ours)
+
+
+def test_rare_events_of_great_weight_are_few_whatever_they_weigh():
+    draw = np.random.default_rng(1)
+    held = 0
+    for _ in range(400):
+        events = draw.binomial(1000, 0.02)
+        cell = Counts(
+            np.array([[events], [1000 - events]]),
+            *(np.array([[events * (0.2 / 0.02) ** k], [(1000 - events) * (0.8 / 0.98) ** k]]) for k in (1, 2)),
+        )
+        x, n, _, _ = rates(cell, np.array([[True]]), [0])
+        _, low, high = wilson_interval(x, n)
+        held += bool(low[0, 0] <= 0.2 <= high[0, 0])
+    assert 0.92 <= held / 400 <= 0.985
+
+
+def test_pmi_of_weighted_rows_takes_the_share_of_the_weight():
+    rows = [("a", str(int(i < 40))) for i in range(100)] + [("b", str(int(i < 100))) for i in range(1000)]
+    weights = [10.0] * 100 + [1.0] * 1000
+    pmi = found(rows, ["column:g"], positive="1", w=weights, g=[text for text, _ in rows])["pmi:column:g:a:1"]
+    assert pmi.estimate == pytest.approx(math.log(0.4 / 0.25), abs=0.02)
+    assert pmi.low < math.log(0.4 / 0.25) < pmi.high
+
+
+def test_pairs_count_half_in_every_measure():
+    single = AxisCells.of(tally(dataset(COMMENTS), ["identity"]), "identity")
+    once, twice = (
+        replace(single, labelled=Counts(single.labelled.rows, single.labelled.w, k * single.labelled.w2))
+        for k in (1, 2)
+    )
+    one, other = (against_rest(cells, Settings(positive="1")) for cells in (once, twice))
+    np.testing.assert_array_equal(one.n1, one.rows1)
+    for whole, half in ((one.n1, other.n1), (one.n2, other.n2), (one.both, other.both)):
+        np.testing.assert_array_equal(whole / 2, half)
+    (first, _), (second, _) = axis_table(once), axis_table(twice)
+    assert first == pytest.approx(2 * second)
 
 
 def test_weights_that_make_group_and_label_independent_bring_v_to_zero():
