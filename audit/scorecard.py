@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from math import exp
 from typing import TYPE_CHECKING
 
 from .cells import AxisCells
 from .findings import MINIMUM_ROWS, Finding, Status
 from .scorecard_parts import defects, given_away, leanings, left_out
-from .words import Speaker, strength
+from .words import Speaker, strength, times
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -217,7 +216,7 @@ def _would(remedy: Remedy, finding: Finding) -> str:
         made = f"would make it {100 * abs(after):.1f} points"
     else:
         turned = -after if finding.measure == "log_ratio_centred" and finding.estimate < 0 else after
-        made = "would even it out" if abs(after) < _GRAIN / 2 else f"would make it {exp(turned):.2g}×"
+        made = "would even it out" if abs(after) < _GRAIN / 2 else f"would make it {times(turned)}"
     return f"{remedy.do} {made}"
 
 
@@ -264,7 +263,7 @@ def _name(finding: Finding) -> str:
 
 
 def _factor(finding: Finding) -> str:
-    return f"{exp(finding.estimate):.1f}×"
+    return times(finding.estimate)
 
 
 def _next(report: AuditReport) -> RenderableType | None:

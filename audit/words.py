@@ -78,13 +78,13 @@ class Speaker:
 
     def _against_rest(self, finding: Finding) -> str:
         who = f"{self.rows} {self.members(finding.axis, str(finding.group))} are {self.labelled(finding.label)}"
-        return f"{who} {_times(finding.estimate)} as often as others {_ends(finding)}"
+        return f"{who} {times(finding.estimate)} as often as others {_ends(finding)}"
 
     def _against_each_other(self, finding: Finding) -> str:
         finding, first, second = _turned(finding)
         one, other = (self.members(finding.axis, group) for group in (first, second))
         return (
-            f"{self.rows} {one} are {self.labelled(finding.label)} {_times(finding.estimate)} as often as "
+            f"{self.rows} {one} are {self.labelled(finding.label)} {times(finding.estimate)} as often as "
             f"{self.rows.lower()} {other} {_ends(finding)}"
         )
 
@@ -92,7 +92,7 @@ class Speaker:
         finding, first, second = _turned(finding)
         one, other = (self.members(finding.axis, group) for group in (first, second))
         where = "" if finding.label is None else f" {self.labelled(finding.label)}"
-        return f"{self.rows}{where} {one} are {_times(finding.estimate)} as many as those {other} {_ends(finding)}"
+        return f"{self.rows}{where} {one} are {times(finding.estimate)} as many as those {other} {_ends(finding)}"
 
     def _rate(self, finding: Finding) -> str:
         who = f"{self.rows} {self.members(finding.axis, str(finding.group))}"
@@ -113,11 +113,11 @@ class Speaker:
 
     def _reference(self, finding: Finding) -> str:
         who = f"{self.rows} {self.members(finding.axis, str(finding.group))}"
-        return f"{who} are {_times(finding.estimate)} as frequent as in the reference {_ends(finding)}"
+        return f"{who} are {times(finding.estimate)} as frequent as in the reference {_ends(finding)}"
 
     def _within_lengths(self, finding: Finding) -> str:
         who = f"{self.rows} {self.members(finding.axis, str(finding.group))} are {self.labelled(finding.label)}"
-        return f"{who} {_times(finding.estimate)} as often as others of their length {_ends(finding)}"
+        return f"{who} {times(finding.estimate)} as often as others of their length {_ends(finding)}"
 
     def _leak(self, finding: Finding) -> str:
         return (
@@ -171,7 +171,15 @@ def _number(log_ratio: float) -> str:
     return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.95 else f"{value:.2g}"
 
 
-def _times(log_ratio: float) -> str:
+def times(log_ratio: float) -> str:
+    """A log ratio as a factor.
+
+    Examples
+    --------
+    >>> import math
+    >>> times(math.log(12)), times(math.log(1.05)), times(math.log(0.083))
+    ('12×', '1.1×', '0.083×')
+    """
     return f"{_number(log_ratio)}×"
 
 
