@@ -257,7 +257,7 @@ def _unclear(report: AuditReport) -> RenderableType | None:
 
 def _name(finding: Finding) -> str:
     if finding.measure == "log_ratio_centred":
-        return f"{finding.label}"
+        return str(finding.group) if finding.label in ("1", "true") else f"{finding.label}"
     group = (finding.group or "").removesuffix(" (ambiguous)")
     return group if finding.label in (None, "1", "true") else f"{group} labelled {finding.label}"
 

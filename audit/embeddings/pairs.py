@@ -78,7 +78,12 @@ def load_pairs(spec: str | Path = BUILTIN, *, groups: tuple[str, str] | None = N
     text = str(spec)
     if isinstance(spec, str) and not text.endswith(".toml") and "-" in text:
         return _written(text)
-    lexicon = load(spec)
+    try:
+        lexicon = load(spec)
+    except InputError as error:
+        raise InputError(
+            f"--pairs: write the pairs, for example woman-man,girl-boy, or name a lexicon; {error}"
+        ) from None
     first, second = _sides(lexicon, groups)
     others: dict[str, list[str]] = {}
     for form in lexicon.forms_of(second):
