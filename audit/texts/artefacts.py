@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...data.match import Matcher
-from .copies import Copies, Share, share_of
+from .copies import Copies, share_by_cluster
 from .duplicates import near_duplicates
 from .gender_checks import gendered, matched, state_code
 from .language import LEAST_POOLED, languages
@@ -103,7 +103,7 @@ def _language(rows: Rows, axes: Sequence[Axis], cluster: Ints) -> Iterator[Quali
     blind = False
     if english:
         seen = languages(rows.tokens)
-        other = _share(seen.other, cluster)
+        other = share_by_cluster(seen.other, cluster)
         blind = other.low >= UNCLEAR_OTHER or seen.pooled < LEAST_POOLED or not seen.known.any()
         severity: Severity = "unclear" if blind else "warn" if other.low >= WARN_OTHER else "info"
         unknown = f"; {1 - seen.known.mean():.0%} of rows are too short to tell" if not seen.known.all() else ""
@@ -127,7 +127,7 @@ def _language(rows: Rows, axes: Sequence[Axis], cluster: Ints) -> Iterator[Quali
         hit = matched(rows.tokens, Matcher(lexicon))
         per_row = np.zeros(rows.n, np.bool_)
         per_row[rows.tokens.row_of(np.flatnonzero(hit))] = True
-        share = _share(per_row, cluster)
+        share = share_by_cluster(per_row, cluster)
         nothing = rows.n >= LEAST_ROWS and not per_row.any()
         level: Severity = "unclear" if nothing or (blind and name in english) else "info"
         if level == "info" and share.high < LEAST_SEEN:
@@ -168,7 +168,7 @@ def _genders(rows: Rows, axes: Sequence[Axis], cluster: Ints) -> Iterator[Qualit
             rows=tuple(rows.position[list(found.rows)].tolist()),
         )
         she, he = member.rows_with(found.she), member.rows_with(found.he)
-        share = _share(code[she], cluster[she])
+        share = share_by_cluster(code[she], cluster[she])
         before = she.sum() / max((she | he).sum(), 1)
         after = (she & ~code).sum() / max(((she & ~code) | he).sum(), 1)
         effect = f"; without them {after:.1%} of the rows are {found.she}, with them {before:.1%}"
@@ -186,14 +186,9 @@ def _genders(rows: Rows, axes: Sequence[Axis], cluster: Ints) -> Iterator[Qualit
         yield of_share(
             "state_code_ms",
             "",
-            _share(code, cluster),
+            share_by_cluster(code, cluster),
             warn=1.0,
             message='Rows whose only sign of a woman is "MS" in capitals (a state, a degree, a disease)',
             what_to_do='leave "ms" out of word lists that ignore case',
             rows=tuple(np.sort(rows.position[code])[:_EXAMPLES].tolist()),
         )
-
-
-def _share(hit: Bools, cluster: Ints) -> Share:
-    unit = np.unique(cluster, return_inverse=True)[1]
-    return share_of(np.bincount(unit, hit), np.bincount(unit))

@@ -328,8 +328,8 @@ def leaks(train: Copies, other: Copies) -> Leak:
     pairs = np.sort(combine(labelled["words"], labelled["label"].astype(np.uint64)))
     other_label = given & ~_in(combine(theirs["words"], to[theirs["label"]]), pairs)
     return Leak(
-        exact=_clustered(inside, cluster),
-        conflicts=_clustered(other_label[given], cluster[given]),
+        exact=share_by_cluster(inside, cluster),
+        conflicts=share_by_cluster(other_label[given], cluster[given]),
         rows=_some(theirs["row"][inside]),
     )
 
@@ -341,10 +341,10 @@ def _in(values: Keys, known: Keys) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _clustered(hit: npt.NDArray[np.bool_], cluster: Ints) -> Share:
-    sizes = np.bincount(cluster)
-    used = sizes > 0
-    return share_of(np.bincount(cluster, hit)[used], sizes[used])
+def share_by_cluster(hit: npt.NDArray[np.bool_], cluster: Ints) -> Share:
+    """The share of rows that are hit, where rows of one cluster go together."""
+    unit = np.unique(cluster, return_inverse=True)[1]
+    return share_of(np.bincount(unit, hit), np.bincount(unit))
 
 
 def near_leaks(train: Sequence[int] | Ints, cluster: Ints) -> npt.NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from ...data.hashing import combine
 from ...data.match import Matcher
 from ..findings import LEVEL
 from ..intervals import z_of
-from .copies import Share, share_of
+from .copies import Share, share_by_cluster
 from .gender_checks import gendered, hidden, matched
 from .probe import MIN_ROWS, folds_of, logistic
 from .quality import QualityFinding
@@ -156,7 +156,7 @@ def compared(
     equal = float((weight[used] ** 2 * p * (1 - p) * (1 / n1[used] + 1 / n0[used])).sum())
     sd = math.sqrt(max(float(sums @ sums), equal))
     half = z_of(level) * sd
-    one, other = (_share(wrong[side], cluster[side]) for side in (first, second))
+    one, other = (share_by_cluster(wrong[side], cluster[side]) for side in (first, second))
     return Disagreement(one, other, difference, difference - half, difference + half, sd)
 
 
@@ -216,8 +216,3 @@ def _pairs(rows: Rows, axis: Axis) -> Iterator[tuple[str, Bools, Bools]]:
         return
     for name in sorted(names, key=lambda name: (-int(sides[name].sum()), name))[:MOST_GROUPS]:
         yield name, sides[name], ~sides[name]
-
-
-def _share(hit: Bools, cluster: Ints) -> Share:
-    unit = np.unique(cluster, return_inverse=True)[1]
-    return share_of(np.bincount(unit, hit), np.bincount(unit))
