@@ -110,35 +110,97 @@ class CheckRule(_Model):
         return self
 
 
+Kept = Literal["urls", "emails", "handles", "code"]
+"""Places in a text that edits leave alone unless a step's ``inside`` names them."""
+
+
 class ScrubStep(_Model):
-    """Replace or remove the words of an axis."""
+    """Replace or remove the words of an axis, its learned proxies, or both.
+
+    ``proxies`` is "all" or a number (the strongest so many); ``leakage`` stops at the fewest with which the group can
+    be told from the text no better than this AUC. They are taken from ``audit`` (an audit.json), else found in the
+    rows. ``words = false`` leaves the axis's own words. ``tagger`` is "off", "auto" (the first spaCy pipeline that is
+    installed) or a pipeline's name; with it ``axis = "names"`` finds persons, and ``with = "neutral"`` agrees verbs.
+    """
 
     do: Literal["scrub"]
     axis: str
     with_: str = Field(default="_", alias="with")
     groups: list[str] | None = None
     ambiguous: bool = False
+    words: bool = True
+    proxies: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
+    leakage: Annotated[float, Field(ge=0.5, le=1)] | None = None
+    audit: str | None = None
+    force: bool = False
+    tagger: str = "off"
+    inside: list[Kept] = Field(default_factory=list)
+
+    @field_validator("proxies", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        """``--do`` gives numbers as floats; ``proxies = true`` means all."""
+        if isinstance(value, bool):
+            return "all" if value else None
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _enough(cls, values: Any) -> Any:
+        """A target of leakage is one for the proxies."""
+        if isinstance(values, dict) and values.get("leakage") is not None and values.get("proxies") is None:
+            return values | {"proxies": "all"}
+        return values
+
+    @model_validator(mode="after")
+    def _aims(self) -> ScrubStep:
+        if self.proxies is None and not self.words:
+            raise ValueError("words = false leaves a scrub nothing to do without `proxies`")
+        if self.proxies is None and self.audit is not None:
+            raise ValueError('`audit` is where proxies are read from; say which with proxies = "all" or a number')
+        return self
 
 
 class SwapStep(_Model):
-    """Replace each word of an axis by the corresponding word of another group."""
+    """Replace each word of an axis by the corresponding word of another group.
+
+    ``to`` is "opposite", "random", "others" (a copy for every other group; only with ``mode = "augment"``), a group,
+    or a table from group to group. ``names`` swaps first names too; ``mixed = "leave"`` leaves rows with words of
+    several of the groups as they are.
+    """
 
     do: Literal["swap"]
     axis: str
     mode: Literal["augment", "replace"] = "replace"
-    to: str = "opposite"
+    to: str | dict[str, str] = "opposite"
     groups: list[str] | None = None
     ambiguous: bool = False
+    names: bool = False
+    mixed: Literal["swap", "leave"] = "swap"
+    tagger: str = "off"
+    inside: list[Kept] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _copies(self) -> SwapStep:
+        if self.to == "others" and self.mode != "augment":
+            raise ValueError('to = "others" makes a copy for every other group, so it needs mode = "augment"')
+        return self
 
 
 class TopupStep(_Model):
-    """Add rows of a pool until each term's rows reach the overall label rate (Dixon 2018)."""
+    """Add rows of a pool until each term's rows reach the overall label rate (Dixon 2018).
+
+    ``pool_label`` names a column of the pool that says what its rows are; ``exclude`` names files (dev, test) whose
+    texts must not be added.
+    """
 
     do: Literal["topup"]
     axis: str
     pool: str
     pool_text: str | None = None
+    pool_label: str | None = None
     placebo_pool: str | None = None
+    exclude: list[str] = Field(default_factory=list)
     label: str | None = None
     target: Share | None = None
     groups: list[str] | None = None
@@ -148,31 +210,49 @@ class TopupStep(_Model):
 
 
 class ResampleStep(_Model):
-    """Drop or repeat rows until group and label have the correlation asked for."""
+    """Drop or repeat rows until group and label have the correlation asked for.
+
+    Exactly one goal: ``level`` (two groups: 0 raw, 1 balanced, 2 mirrored), ``target = "independent"``, ``log_ratio``
+    (the largest absolute log ratio that may be left: with two groups of each label's centred one, else of the positive
+    label's rate with and without each group) or ``rate`` (the positive label's share in each group's rows: a number,
+    or "overall"). ``labels = "held"`` keeps the number of rows of each label; ``within =
+    "length"`` reaches the goal in each length bucket.
+    """
 
     do: Literal["resample"]
     axis: str
     level: Annotated[float, Field(ge=0, le=2)] | None = None
     target: Literal["independent"] | None = None
-    method: Literal["under", "over"] = "under"
+    log_ratio: Annotated[float, Field(ge=0)] | None = None
+    rate: Share | Literal["overall"] | None = None
+    method: Literal["under", "over", "mixed"] = "under"
+    labels: Literal["free", "held"] = "free"
+    within: Literal["length"] | None = None
 
     @model_validator(mode="after")
     def _goal(self) -> ResampleStep:
-        if (self.level is None) == (self.target is None):
+        given = [name for name in ("level", "target", "log_ratio", "rate") if getattr(self, name) is not None]
+        if len(given) != 1:
             raise ValueError(
-                "a resample step needs exactly one of `level` (0 raw, 1 balanced, 2 mirrored) "
-                'or `target = "independent"`'
+                "a resample step needs exactly one of `level` (0 raw, 1 balanced, 2 mirrored), "
+                '`target = "independent"`, `log_ratio` or `rate`'
             )
         return self
 
 
 class ReweightStep(_Model):
-    """Weight rows so that group and label are independent."""
+    """Weight rows so that group and label are independent.
+
+    ``method = "inverse-propensity"`` weights by the inverse of a row's chance of its label given groups and length
+    bucket. ``as_copies`` repeats and drops rows in proportion to the weights, for trainers that cannot weight.
+    """
 
     do: Literal["reweight"]
     axis: str
-    method: Literal["kamiran-calders", "per-term"] = "kamiran-calders"
+    method: Literal["kamiran-calders", "per-term", "inverse-propensity"] = "kamiran-calders"
     cap: Annotated[float, Field(gt=1)] = 10.0
+    within: Literal["length"] | None = None
+    as_copies: bool = False
 
 
 Step = Annotated[ScrubStep | SwapStep | TopupStep | ResampleStep | ReweightStep, Field(discriminator="do")]
@@ -359,7 +439,7 @@ def inline_plan(steps: Sequence[str]) -> Plan:
     ----------
     steps
         ``STEP:AXIS`` and any options of the step, for example ``resample:pronouns,level=1``. Numbers, true and false
-        mean what they mean in TOML; several groups are written ``groups=she+he``.
+        mean what they mean in TOML; several groups are written ``groups=she+he``, a table ``to=she:he+he:they``.
 
     Raises
     ------
@@ -392,8 +472,10 @@ Did you mean "reweight"?
 
 
 def _value(key: str, text: str) -> Any:
-    if key == "groups":
+    if key in ("groups", "inside", "exclude"):
         return text.split("+")
+    if key == "to" and ":" in text:
+        return dict(pair.split(":", 1) for pair in text.split("+") if ":" in pair)
     if text in ("true", "false"):
         return text == "true"
     try:
