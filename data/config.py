@@ -327,6 +327,7 @@ class FinetuneConfig(_Model):
     precision: Literal["auto", "float32", "bf16"] = "auto"
     bootstrap_rows: bool | None = None  # by default for `linear` only, whose seeds would else be one run
     workers: int | None = Field(default=None, ge=1)
+    stacked: int = Field(default=1, ge=1)  # runs trained at once on one device; more than 1 needs a BERT encoder
     save_model: bool = False
 
 

@@ -83,7 +83,7 @@ class Schedule:
     Attributes
     ----------
     row : numpy.ndarray
-        Steps × batch: rows of the token store. A batch that is not full is filled up with rows of weight 0.
+        Steps × batch: rows of the token store.
     code : numpy.ndarray
         Their labels.
     weight : numpy.ndarray
@@ -174,7 +174,9 @@ def schedule(
     -----
     The order of an epoch is that of a hash of (seed, epoch, key of the row), so rows that two arms share stand in the
     same order in both. Some 50 batches at a time are sorted by length before they are cut, then dealt out again in
-    hashed order: about as many padded tokens as with all rows sorted, and no epoch that goes from short to long.
+    hashed order: about as many padded tokens as with all rows sorted, and no epoch that goes from short to long. Which
+    of the lengths comes when is the same in all runs (which rows have it is not), so that runs trained side by side
+    are padded alike.
     """
     keys, pick = rows.keys(), np.flatnonzero(rows.weight > 0)
     if bootstrap:
@@ -187,40 +189,34 @@ def schedule(
     if not len(pick):
         raise InputError("there is no row to train on: the plan dropped all rows, or gave all of them weight 0")
     mean = float(rows.weight[pick].mean())
-    chosen: list[Ints] = []
-    epoch = 0
-    while sum(map(len, chosen)) < steps:
-        chosen.append(_epoch(keys, length[pick], seed=seed, epoch=epoch, batch=batch))
-        epoch += 1
-    plan = np.concatenate(chosen)[:steps]
-    full = plan >= 0
-    place = pick[np.maximum(plan, 0)]
-    weight = np.where(full, rows.weight[place], 0.0) / (full.sum(axis=1, keepdims=True) * mean)
+    plan = _deal(keys, length[pick], seed=seed, steps=steps, batch=batch)
+    place = pick[plan]
     rise = max(1, round(warmup * steps))
     step = np.arange(steps)
     return Schedule(
         row=at[place],
         code=rows.code[place],
-        weight=weight,
-        tokens=padded(np.where(full, length[place], 0).max(axis=1), longest),
+        weight=rows.weight[place] / (batch * mean),
+        tokens=padded(length[place].max(axis=1), longest),
         lr=lr * np.minimum((step + 1) / rise, (steps - step) / max(1, steps - rise)),
-        epochs=float(full.sum() / len(pick)),
+        epochs=plan.size / len(pick),
     )
 
 
-def _epoch(keys: Any, length: Ints, *, seed: int, epoch: int, batch: int) -> Ints:
-    """Batches of one epoch, batches × rows; −1 fills up those that are not full."""
-    order = np.argsort(mix(keys, salt=(seed, epoch, "evenset.order")), kind="stable")
-    batches = []
-    for first in range(0, len(order), batch * _MEGABATCH):
-        part = order[first : first + batch * _MEGABATCH]
-        part = part[np.argsort(length[part], kind="stable")]
-        part = np.concatenate([part, np.full(-len(part) % batch, -1, np.int64)])
-        batches.append(part.reshape(-1, batch))
-    found = np.concatenate(batches)
-    return found[
-        np.argsort(mix(np.arange(len(found), dtype=np.uint64), salt=(seed, epoch, "evenset.batches")), kind="stable")
-    ]
+def _deal(keys: Any, length: Ints, *, seed: int, steps: int, batch: int) -> Ints:
+    """The rows of each step, steps × batch: one epoch after the other without a seam."""
+    wanted, orders, epoch = steps * batch, [], 0
+    while sum(map(len, orders)) < wanted:
+        orders.append(np.argsort(mix(keys, salt=(seed, epoch, "evenset.order")), kind="stable"))
+        epoch += 1
+    stream = np.concatenate(orders)[:wanted]
+    found = []
+    for number, first in enumerate(range(0, wanted, batch * _MEGABATCH)):
+        part = stream[first : first + batch * _MEGABATCH]
+        part = part[np.argsort(length[part], kind="stable")].reshape(-1, batch)
+        places = np.arange(len(part), dtype=np.uint64)
+        found.append(part[np.argsort(mix(places, salt=(number, "evenset.batches")), kind="stable")])
+    return np.concatenate(found)
 
 
 def by_length(length: Ints, *, budget: int, longest: int) -> Sequence[Ints]:

@@ -124,8 +124,8 @@ class EncoderTrainer:
         }  # fmt: skip
         if broken is not None:
             return Outcome({}, record, failed=broken)
-        guessing = _guessing(rows, len(self.names))
-        record |= {"loss_of_guessing": round(guessing, 5), "learnt": stepper.losses[-1] < LEARNT * guessing}
+        alone = guessing(rows, len(self.names))
+        record |= {"loss_of_guessing": round(alone, 5), "learnt": stepper.losses[-1] < LEARNT * alone}
         found = {name: self._score(where) for name, where in self.splits}
         if not all(np.isfinite(values).all() for values in found.values()):
             return Outcome({}, record, failed="the model's scores are not numbers")
@@ -145,7 +145,7 @@ class EncoderTrainer:
         found = torch.empty((len(distinct), len(self.names)), dtype=torch.float32, device=self.device)
         budget = _SCORED_TOKENS[self.device.type]
         queue = list(by_length(length, budget=budget, longest=longest))[::-1]
-        with torch.inference_mode(), _tensor_float(self.device):
+        with torch.inference_mode(), tensor_float(self.device):
             while queue:
                 batch = queue.pop()
                 size = int(padded(length[batch].max(keepdims=True), longest)[0])
@@ -174,7 +174,7 @@ class EncoderTrainer:
             self._tokenizer.save_pretrained(folder)
 
 
-def _guessing(rows: TrainingRows, n_labels: int) -> float:
+def guessing(rows: TrainingRows, n_labels: int) -> float:
     """Loss of a model that knows the labels' shares and nothing else."""
     share = np.bincount(rows.code, weights=rows.weight, minlength=n_labels) / rows.weight.sum()
     return float(-(share * np.log(np.where(share > 0, share, 1.0))).sum())
@@ -189,7 +189,7 @@ def _device(wanted: str) -> Any:
 
 
 @contextmanager
-def _tensor_float(device: Any) -> Iterator[None]:
+def tensor_float(device: Any) -> Iterator[None]:
     """Multiply float32 matrices on tensor cores (ten bits of mantissa), for as long as this lasts."""
     import torch
 

@@ -173,6 +173,9 @@ def train(config: Config, out: str | Path, *, task: Task | None = None, progress
 def _trained(workshop: Workshop, out: Path, jobs: list[Job]) -> Any:
     """Train the jobs, side by side where the model is small enough for that."""
     settings = workshop.config.finetune
+    if settings.model != "linear" and settings.stacked > 1:
+        yield from workshop.do_stacked(jobs, runs=settings.stacked)
+        return
     # An encoder has the device to itself unless asked: several are faster where a small model leaves a GPU idle.
     workers = min(settings.workers or (cores() if settings.model == "linear" else 1), len(jobs))
     if workers > 1:

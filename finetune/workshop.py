@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -21,10 +21,19 @@ from .rows import Outcome, Trainer, TrainingRows
 from .runs import Job, RunStore, score_table
 from .task import Task, open_task, pool_hashes
 
-VERSION = "1"
+VERSION = "2"
 """Raised when training changes so that runs of before are not what a run would be now."""
 
 RUNS = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Rows of a job, what curation says of them, and the seconds it took."""
+
+    rows: TrainingRows
+    curation: Any
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +71,19 @@ class Workshop:
         return Curator(prepared, self._raw, self.config.plan, self.task.labels, self.task.positive)
 
     @cached_property
-    def trainer(self) -> Trainer:
+    def trainer(self) -> Any:
         """The trainer of the config's model."""
         settings, task = self.config.finetune, self.task
         if settings.model == "linear":
             from .linear import LinearTrainer
 
             return LinearTrainer(self._raw, task.splits, n_labels=len(task.labels), bootstrap=self.bootstrap)
+        if settings.stacked > 1:
+            from .stacked import StackedTrainer
+
+            return StackedTrainer(
+                settings, task.splits, labels=task.labels, raw_rows=self._raw.n, bootstrap=self.bootstrap
+            )
         from .encoder import EncoderTrainer
 
         return EncoderTrainer(settings, task.splits, labels=task.labels, raw_rows=self._raw.n, bootstrap=self.bootstrap)
@@ -104,7 +119,7 @@ class Workshop:
                 "max_tokens",
                 "precision",
             )
-            used = {key: getattr(settings, key) for key in keys}
+            used = {key: getattr(settings, key) for key in keys} | {"stacked": settings.stacked > 1}
         return {
             "data": _hash([dict(self.task.inputs), self.task.labels, self.task.positive, str(self.task.train.columns)]),
             "model": model,
@@ -130,22 +145,63 @@ class Workshop:
 
     def do(self, job: Job) -> str | None:
         """Train, score and store one job; returns why it failed, if it did."""
+        made = self._curated(job)
+        begun = time.perf_counter()
+        outcome = self.trainer.train(made.rows, seed=job.seed, upstream=job.upstream, save=self._place(job))
+        self._store(job, made, outcome, time.perf_counter() - begun)
+        return outcome.failed
+
+    def do_stacked(self, jobs: Sequence[Job], *, runs: int) -> Iterator[tuple[Job, str | None]]:
+        """Train jobs so many at once; yield each with why it failed, if it did.
+
+        Jobs of one upstream share a stack, since they share rate and number of steps. While a stack trains, the rows
+        of the next one are curated.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        of_upstream: dict[str, list[Job]] = {}
+        for job in jobs:
+            of_upstream.setdefault(job.upstream, []).append(job)
+        stacks = [some[at : at + runs] for some in of_upstream.values() for at in range(0, len(some), runs)]
+        trainer = self.trainer
+        with ThreadPoolExecutor(1) as ahead:
+            waiting = ahead.submit(lambda: [self._curated(job) for job in stacks[0]]) if stacks else None
+            for number, some in enumerate(stacks):
+                assert waiting is not None
+                made = waiting.result()
+                if number + 1 < len(stacks):
+                    following = stacks[number + 1]
+                    waiting = ahead.submit(lambda them: [self._curated(job) for job in them], following)
+                begun = time.perf_counter()
+                outcomes = trainer.train_many(
+                    [(one.rows, job.seed) for one, job in zip(made, some, strict=True)],
+                    upstream=some[0].upstream,
+                    saves=[self._place(job) for job in some],
+                )
+                took = (time.perf_counter() - begun) / len(some)
+                for job, one, outcome in zip(some, made, outcomes, strict=True):
+                    self._store(job, one, outcome, took)
+                    yield job, outcome.failed
+
+    def _place(self, job: Job) -> Path | None:
+        return self.store.path(job) if self.config.finetune.save_model else None
+
+    def _curated(self, job: Job) -> _Made:
         begun = time.perf_counter()
         rows, curation = (self._raw, None) if job.plan == RAW else self._curator.rows(job)
-        curated = time.perf_counter()
-        save = self.store.path(job) if self.config.finetune.save_model else None
-        outcome = self.trainer.train(rows, seed=job.seed, upstream=job.upstream, save=save)
+        return _Made(rows, curation, time.perf_counter() - begun)
+
+    def _store(self, job: Job, made: _Made, outcome: Outcome, seconds: float) -> None:
         table = None
         if outcome.failed is None:
             table = score_table(job, self.task.splits, outcome, labels=self.task.labels, positive=self.task.positive)
         record = {
-            "curation": curation,
+            "curation": made.curation,
             "quality": self._quality(outcome),
-            "seconds": {"curate": round(curated - begun, 3), "train": round(time.perf_counter() - curated, 3)},
+            "seconds": {"curate": round(made.seconds, 3), "train": round(seconds, 3)},
             "environment": environment(self.config.finetune.model),
         }
         self.store.save(job, self.inputs(job), outcome, table, record)
-        return outcome.failed
 
     def _quality(self, outcome: Outcome) -> dict[str, Any]:
         """AUC, or macro-F1, on each split: enough to see a run that is no model. The verdict computes its own."""
