@@ -49,7 +49,11 @@ def trainer_run(task, rows, settings, folder) -> tuple[float, float]:
     from tempfile import TemporaryDirectory
 
     from transformers import (
-        AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments,
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainingArguments,
     )  # fmt: skip
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -72,17 +76,16 @@ def trainer_run(task, rows, settings, folder) -> tuple[float, float]:
     with TemporaryDirectory() as place:
         arguments = TrainingArguments(
             place, per_device_train_batch_size=settings.batch, per_device_eval_batch_size=512, bf16=cuda,
-            train_sampling_strategy="group_by_length", dataloader_num_workers=4 if cuda else 0, learning_rate=settings.lr,
-            num_train_epochs=settings.epochs, warmup_steps=0.06, weight_decay=settings.weight_decay, report_to=[],
+            train_sampling_strategy="group_by_length", dataloader_num_workers=4 if cuda else 0,
+            learning_rate=settings.lr, num_train_epochs=settings.epochs, warmup_steps=0.06, weight_decay=settings.weight_decay, report_to=[],
             save_strategy="no", logging_strategy="no", disable_tqdm=True, optim="adamw_torch_fused",
         )  # fmt: skip
         run = Trainer(model, arguments, train_dataset=train, data_collator=DataCollatorWithPadding(tokenizer))
         run.train()
         for split in task.splits:
-            found = run.predict(Rows(split.text, split.code)).predictions
+            found = run.predict(Rows(split.text, split.code))  # in the order of its own sampler
             if split.name == "test":
-                score = found[:, 1] - found[:, 0]
-                quality = auc(score, split.code == 1)
+                quality = auc(found.predictions[:, 1] - found.predictions[:, 0], found.label_ids == 1)
     return now() - begun, quality
 
 
@@ -99,16 +102,16 @@ def main() -> None:
     rows = raw_rows(task.train, task.labels)
     steps = settings.epochs * math.ceil(rows.n / settings.batch)
     seen = steps * settings.batch
-    kept = {"device": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu", "rows": rows.n, "steps": steps,
-            "scored": sum(split.n for split in task.splits), "torch": torch.__version__, "sides": []}  # fmt: skip
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+    kept = {"device": device, "rows": rows.n, "steps": steps, "scored": sum(split.n for split in task.splits), "torch": torch.__version__, "sides": []}  # fmt: skip
     top = ceiling()
     kept["ceiling_tflops"] = top / 1e12
 
     def say(side: str, runs: int, seconds: float, quality: list[float], **more) -> None:
         rate = runs * seen / seconds
         first = kept["sides"][0]["examples_per_second"] if kept["sides"] else rate
-        kept["sides"].append({"side": side, "runs": runs, "seconds": seconds, "examples_per_second": rate, "auc": quality,
-                              **more})  # fmt: skip
+        found = {"side": side, "runs": runs, "seconds": seconds, "examples_per_second": rate, "auc": quality, **more}
+        kept["sides"].append(found)
         print(f"{side:28s} {seconds:7.1f} s  {rate:9,.0f} examples/s  {rate / first:5.1f}x  AUC "
               f"{np.mean(quality):.4f} ({np.std(quality):.4f}) {more or ''}", flush=True)  # fmt: skip
 

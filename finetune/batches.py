@@ -205,8 +205,9 @@ def schedule(
 
 def _deal(keys: Any, length: Ints, *, seed: int, steps: int, batch: int) -> Ints:
     """The rows of each step, steps × batch: one epoch after the other without a seam."""
-    wanted, orders, epoch = steps * batch, [], 0
-    while sum(map(len, orders)) < wanted:
+    wanted, epoch = steps * batch, 0
+    orders: list[Ints] = []
+    while sum(len(order) for order in orders) < wanted:
         orders.append(np.argsort(mix(keys, salt=(seed, epoch, "evenset.order")), kind="stable"))
         epoch += 1
     stream = np.concatenate(orders)[:wanted]

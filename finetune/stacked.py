@@ -194,20 +194,25 @@ class _Stack:
         self.words = self.tables[:, self.used.cpu()].to(device).contiguous()
         self.matrices, self.heads, self.vectors = bert.matrices(shape), bert.heads(shape), bert.vectors(shape)
         self.tables_small = {
-            name: torch.stack([state[bert.TABLES[name]] for state in states]).to(device) for name in ("positions", "types")
+            name: torch.stack([state[bert.TABLES[name]] for state in states]).to(device)
+            for name in ("positions", "types")
         }
         # One buffer for what is decayed and one for what is not; matrices first, since they have a copy in bf16.
         rest = [torch.stack([p.pack(s).reshape(-1) for s in states]).to(device) for p in self.heads]
         big = bert.stack(self.matrices, states, device)
         self.n_matrices = big.shape[1]
-        self.decayed = torch.cat([big, *rest, *(t.flatten(1) for t in self.tables_small.values()), self.words.flatten(1)], dim=1)
+        self.decayed = torch.cat(
+            [big, *rest, *(t.flatten(1) for t in self.tables_small.values()), self.words.flatten(1)], dim=1
+        )
         self.plain = bert.stack(self.vectors, states, device)
         self.kind = torch.bfloat16 if self.half else torch.float32
         self._leaves()
         self.moments = [torch.zeros_like(flat) for flat in (self.decayed, self.decayed, self.plain, self.plain)]
         self.count = torch.zeros((), device=device)
         self.rate = torch.zeros((), device=device)
-        self.salts = torch.tensor([number_of(seed, "evenset.dropout") & 0x7FFFFFFF for seed in seeds], dtype=torch.int32, device=device)
+        self.salts = torch.tensor(
+            [number_of(seed, "evenset.dropout") & 0x7FFFFFFF for seed in seeds], dtype=torch.int32, device=device
+        )
         self.loss = torch.zeros(self.k, device=device)
         batch = plans[0].row.shape[1]
         self.ids = torch.zeros((self.k, batch, tokens.max_tokens), dtype=torch.int32, device=device)
@@ -219,7 +224,7 @@ class _Stack:
         self.capturing = 0.0
 
     def _leaves(self) -> None:
-        """Views that gradients are asked for: of the bf16 copy for the layers' matrices, of the buffers for the rest."""
+        """Views that gradients are asked for: of the layers' matrices in bf16, of the buffers for the rest."""
         import torch
 
         self.low = self.decayed[:, : self.n_matrices].to(self.kind) if self.half else self.decayed[:, : self.n_matrices]
@@ -238,7 +243,10 @@ class _Stack:
                       *(p.name for p in self.vectors)]  # fmt: skip
         self.leaves = [self.weights[name].detach().requires_grad_() for name in self.names]
         self.n_decayed = len(self.matrices) + len(self.heads) + len(self.tables_small) + 1
-        self.gradients = [torch.empty_like(self.decayed, dtype=self.kind if self.half else torch.float32), torch.empty_like(self.plain)]
+        self.gradients = [
+            torch.empty_like(self.decayed, dtype=self.kind if self.half else torch.float32),
+            torch.empty_like(self.plain),
+        ]
 
     def run(self) -> list[Floats]:
         """All steps; the mean loss of each run over every 200 steps."""
@@ -287,10 +295,16 @@ class _Stack:
         own = self._loss(ids, real, salt)
         found = torch.autograd.grad(own.sum(), self.leaves)
         places = self._gradient_views()
-        torch._foreach_copy_(places, list(found))  # noqa: SLF001 - the only way to fill many places in one go
+        torch._foreach_copy_(places, list(found))
         self.loss += own.detach()
         trainer.compiled("update", _update)(
-            self.decayed, self.plain, *self.moments, *self.gradients, self.count, self.rate, trainer.settings.weight_decay
+            self.decayed,
+            self.plain,
+            *self.moments,
+            *self.gradients,
+            self.count,
+            self.rate,
+            trainer.settings.weight_decay,
         )
         if self.half:
             self.low.copy_(self.decayed[:, : self.n_matrices])
@@ -389,7 +403,7 @@ class _Stack:
                 size = int(padded(length[batch].max(keepdims=True), longest)[0])
                 row = torch.from_numpy(distinct[batch]).to(self.device)
                 ids = tokens.ids[row, :size].long()
-                real = (torch.arange(size, device=self.device) < torch.from_numpy(length[batch]).to(self.device)[:, None])
+                real = torch.arange(size, device=self.device) < torch.from_numpy(length[batch]).to(self.device)[:, None]
                 found[:, torch.from_numpy(batch).to(self.device)] = bert.logits(
                     shape, weights, table[:, ids], real[None], None, layer=layer
                 )

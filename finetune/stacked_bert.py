@@ -169,7 +169,8 @@ def dropped(x: Any, index: Any, salt: Any, p: float) -> Any:
 
     Parameters
     ----------
-    x : tensor, runs × ...
+    x : tensor
+        Runs × anything.
     index : int32 tensor
         Place of each element within a run, of the same shape but for the run axis, which is 1.
     salt : int32 tensor
@@ -209,7 +210,8 @@ def layer(
 
     Parameters
     ----------
-    x : float32 tensor, runs × (rows · tokens) × hidden
+    x : float32 tensor
+        Runs × (rows · tokens) × hidden.
     mask : tensor, runs or 1 × rows × 1 × 1 × tokens
         0 for tokens, minus infinity for padding.
     place, pair : int32 tensors
@@ -267,6 +269,7 @@ def logits(
     Parameters
     ----------
     shape : Shape
+        Of the model.
     weights : mapping of str to tensor
         By names of parts and of `TABLES`; "words" is not needed. Layers' matrices are multiplied in their own type.
     words : float32 tensor, runs × rows × tokens × hidden
@@ -289,9 +292,7 @@ def logits(
     kind = weights["0.qkv"].dtype
     place, pair = _places(shape, rows, size, words.device) if salt is not None else (None, None)
     x = words + weights["positions"][:, None, :size] + weights["types"][:, :1, None, :]
-    x = norm(
-        x.reshape(runs, rows * size, h), weights["embed.norm.weight"], weights["embed.norm.bias"], shape.epsilon
-    )
+    x = norm(x.reshape(runs, rows * size, h), weights["embed.norm.weight"], weights["embed.norm.bias"], shape.epsilon)
     if salt is not None and shape.dropout > 0:
         x = dropped(x, place, _hashed(salt).view(-1, 1, 1), shape.dropout)
     mask = torch.where(real, 0.0, -math.inf)[:, :, None, None, :].to(kind)
@@ -316,7 +317,7 @@ def _any_length(*axes: tuple[Any, int]) -> None:
 
     for tensor, axis in axes:
         if tensor is not None:
-            torch._dynamo.maybe_mark_dynamic(tensor, axis)  # noqa: SLF001 - documented for users of torch.compile
+            torch._dynamo.maybe_mark_dynamic(tensor, axis)
 
 
 def _places(shape: Shape, rows: int, size: int, device: Any) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 from ..data.config import Config
 from .arms import RAW, Curator, raw_rows
 from .metrics import auc, macro_f1
-from .rows import Outcome, Trainer, TrainingRows
+from .rows import Outcome, TrainingRows
 from .runs import Job, RunStore, score_table
 from .task import Task, open_task, pool_hashes
 
@@ -149,7 +149,8 @@ class Workshop:
         begun = time.perf_counter()
         outcome = self.trainer.train(made.rows, seed=job.seed, upstream=job.upstream, save=self._place(job))
         self._store(job, made, outcome, time.perf_counter() - begun)
-        return outcome.failed
+        failed: str | None = outcome.failed
+        return failed
 
     def do_stacked(self, jobs: Sequence[Job], *, runs: int) -> Iterator[tuple[Job, str | None]]:
         """Train jobs so many at once; yield each with why it failed, if it did.

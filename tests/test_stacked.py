@@ -15,7 +15,15 @@ torch = pytest.importorskip("torch")
 
 def settings(where, **more):
     return FinetuneConfig(
-        model=str(where), epochs=3, batch=16, lr=1e-3, random_lr=1e-3, random_epochs=2, max_tokens=32, device="cpu", **more
+        model=str(where),
+        epochs=3,
+        batch=16,
+        lr=1e-3,
+        random_lr=1e-3,
+        random_epochs=2,
+        max_tokens=32,
+        device="cpu",
+        **more,
     )
 
 
