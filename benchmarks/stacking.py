@@ -77,7 +77,8 @@ def trainer_run(task, rows, settings, folder) -> tuple[float, float]:
         arguments = TrainingArguments(
             place, per_device_train_batch_size=settings.batch, per_device_eval_batch_size=512, bf16=cuda,
             train_sampling_strategy="group_by_length", dataloader_num_workers=4 if cuda else 0,
-            learning_rate=settings.lr, num_train_epochs=settings.epochs, warmup_steps=0.06, weight_decay=settings.weight_decay, report_to=[],
+            learning_rate=settings.lr, num_train_epochs=settings.epochs, warmup_steps=0.06,
+            weight_decay=settings.weight_decay, report_to=[],
             save_strategy="no", logging_strategy="no", disable_tqdm=True, optim="adamw_torch_fused",
         )  # fmt: skip
         run = Trainer(model, arguments, train_dataset=train, data_collator=DataCollatorWithPadding(tokenizer))
@@ -103,7 +104,8 @@ def main() -> None:
     steps = settings.epochs * math.ceil(rows.n / settings.batch)
     seen = steps * settings.batch
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
-    kept = {"device": device, "rows": rows.n, "steps": steps, "scored": sum(split.n for split in task.splits), "torch": torch.__version__, "sides": []}  # fmt: skip
+    kept = {"device": device, "rows": rows.n, "steps": steps,
+    "scored": sum(split.n for split in task.splits), "torch": torch.__version__, "sides": []}  # fmt: skip
     top = ceiling()
     kept["ceiling_tflops"] = top / 1e12
 
