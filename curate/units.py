@@ -179,6 +179,17 @@ class Units:
     @staticmethod
     def joined(parts: Sequence[Units]) -> Units:
         """Several units as one, in the order of the output."""
+        if not parts:
+            none = np.zeros(0, np.int32)
+            return Units(
+                none.astype(np.int64),
+                none,
+                none,
+                none,
+                none,
+                none.astype(np.uint64),
+                none.astype(np.float64),
+            )
         everything = Units(
             np.concatenate([part.position for part in parts]),
             np.concatenate([part.variant for part in parts]),
