@@ -17,9 +17,11 @@ from ..data import parts
 from ..data.errors import InputError
 from ..data.hashing import Keys, combine, content_keys, hash64
 from ..data.normalise import Census as Labels
+from ..data.tokens import tokenize
+from . import skim
 from .adding import CopyCollector
 from .edits import distinct
-from .pieces import Work, chunks
+from .pieces import Work, batches, scanner_of
 from .placebo import Vocabulary
 from .prepare import Census, cells_of
 from .spilling import constant, spilled
@@ -130,13 +132,15 @@ def count_part(shared: tuple[Work, bool, bool], part: parts.Part) -> Count:
     labels = Labels()
     found: dict[str, list[Any]] = {"contents": [], **{name: [] for name in _ARRAYS}}
     weighted = False
-    for chunk in chunks(work, part, write=False, scans=with_cells):
-        batch = chunk.scanned.batch
+    scanner = scanner_of(work, scans=with_cells)
+    skims = skim.for_axes(prepared.distinct) if with_cells and not work.changer.resolved.augments else None
+    for batch, keys in batches(work, part, write=False):
         labels.add(batch.label, batch.n)
         if not work.keyed:
             ids = None if columns.id is None else batch.column(columns.id)
             found["contents"].append(content_keys(batch.text, batch.label) if ids is None else id_keys(ids))
         if with_cells:
+            chunk = prepared.chunk(skim.grouped(scanner, skims, batch), keys)
             codes = cells_of(cells, chunk.scanned)
             found["cells"].append(codes)
             collector.visit(chunk, cells, codes)
@@ -226,9 +230,8 @@ def merged_codes(cells: Cells, part: Cells) -> Codes:
 def vocabulary_of(work: Work, part: parts.Part) -> dict[str, int]:
     """In how many rows of a part each word occurs."""
     vocabulary = Vocabulary()
-    for chunk in chunks(work, part, write=False):
-        assert chunk.scanned.tokens is not None
-        vocabulary.add(chunk.scanned.tokens)
+    for batch, _ in batches(work, part, write=False):
+        vocabulary.add(tokenize(batch.text))
     return vocabulary.documents
 
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..data import parts
+from ..data.axes import Axis
 from ..data.dataset import Batch, Dataset
 from ..data.hashing import Keys, content_keys
 from ..data.normalise import Census as Labels
@@ -29,12 +30,16 @@ from ..data.scan import Scanner, wanted
 from ..data.sinks import Rows, Sink
 from ..data.writers import open_writer, output_name
 from ..data.writers_arrow import ArrowSink
+from . import skim
 from .changes import Changer
 from .edits import distinct
 from .emit import Counts, Emitter, Part
 from .ledger import SCHEMA
-from .prepare import Chunk, Prepared
+from .prepare import Prepared
+from .scrub import Scrub
+from .skim import Skim
 from .state import Added
+from .swap import Swap
 from .units import Units
 
 # Bytes of text worked on at a time: few enough that a process of 250 MB will do.
@@ -166,10 +171,10 @@ def _write(work: Work, part: parts.Part, folder: Path) -> Piece:
     contents: list[Keys] = []
     with closing(PieceWriter(folder, part.dataset, dataset, work.extra)) as rows, _ledger(folder / LEDGER) as ledger:
         last: Batch | None = None
-        for chunk in chunks(work, part, write=True):
-            last = chunk.scanned.batch
-            labels.add(last.label, chunk.n)
-            made = emitter.part(chunk)
+        for batch, keys in batches(work, part, write=True):
+            last = batch
+            labels.add(batch.label, batch.n)
+            made = _made(work, emitter, batch, keys)
             rows.write(made)
             if not made.ledger.num_rows:
                 continue
@@ -177,8 +182,7 @@ def _write(work: Work, part: parts.Part, folder: Path) -> Piece:
             if not work.keyed:
                 own = distinct(made.ledger["position"].to_numpy())
                 named.append(own)
-                some = pa.array(own - chunk.start)
-                batch = chunk.scanned.batch
+                some = pa.array(own - batch.start)
                 contents.append(
                     content_keys(batch.text.take(some), None if batch.label is None else batch.label.take(some))
                 )
@@ -260,28 +264,58 @@ def extra_values(part: Part, extra: dict[str, pa.DataType]) -> dict[str, Any]:
     return {name: known[name]() for name in extra}
 
 
-def chunks(work: Work, part: parts.Part, *, write: bool, scans: bool = True) -> Iterator[Chunk]:
+def _made(work: Work, emitter: Emitter, batch: Batch, keys: Keys) -> Part:
+    """The rows to write of a batch; only those that may change are looked at closely."""
+    resolved = work.changer.resolved
+    if not (resolved.edits or resolved.augments):
+        return emitter.part(work.prepared.chunk(scanner_of(work, scans=False).scan(batch), keys))
+    scanner = scanner_of(work)
+    rows = skim.chosen(skim_of(work), batch)
+    if work.moves or rows is None:
+        return emitter.part(work.prepared.chunk(scanner.scan(batch), keys))
+    some = replace(batch.take(rows), start=0)
+    made = emitter.part(work.prepared.chunk(scanner.scan(some), keys[rows]))
+    emitter.counts.rows_in += batch.n - some.n
+    emitter.counts.rows_out += batch.n - some.n
+    at = SCHEMA.get_field_index("position")
+    position = rows[made.ledger["position"].to_numpy()] + batch.start
+    ledger = made.ledger.set_column(at, SCHEMA.field(at), pa.array(position, pa.int64()))
+    # What the other rows are besides their text is nobody's business here: they are written as they are.
+    return replace(made, batch=batch, text=skim.put_back(batch.text, rows, made.text), ledger=ledger)
+
+
+def batches(work: Work, part: parts.Part, *, write: bool) -> Iterator[tuple[Batch, Keys]]:
     """The rows of a part, some at a time, numbered from 0; with keys where they are known.
 
-    `write` reads all that writing them takes; without `scans` nothing is looked for in them.
+    `write` reads all that writing them takes.
     """
-    prepared = work.prepared
-    dataset, axes = prepared.dataset, prepared.distinct
+    dataset = work.prepared.dataset
     ids = () if dataset.columns.id is None else (dataset.columns.id,)
-    columns = wanted(dataset, axes, None if write else ids)
+    columns = wanted(dataset, work.prepared.distinct, None if write else ids)
     keys = np.fromfile(work.keys_at(part.number), "<u8") if work.keyed else None
-    scanner = _scanner(tuple(axes) if scans else (), work.fast)
     at = 0
     for batch in part.dataset.batches(columns=columns):
         for some in sliced(batch):
-            own = np.zeros(some.n, np.uint64) if keys is None else keys[at : at + some.n]
+            yield some, np.zeros(some.n, np.uint64) if keys is None else keys[at : at + some.n]
             at += some.n
-            yield prepared.chunk(scanner.scan(some), own)
 
 
-@lru_cache(maxsize=1)
-def _scanner(axes: tuple[Any, ...], fast: bool) -> Scanner:  # noqa: FBT001 - a key of the cache
+def scanner_of(work: Work, *, scans: bool = True) -> Scanner:
+    """What finds the words of the plan's axes."""
+    return _scanner(tuple(work.prepared.distinct) if scans else (), work.fast)
+
+
+@lru_cache(maxsize=2)
+def _scanner(axes: tuple[Axis, ...], fast: bool) -> Scanner:  # noqa: FBT001 - a key of the cache
     return Scanner(axes, fast=fast)
+
+
+def skim_of(work: Work) -> Skim | None:
+    """What finds the rows that the plan's edits may change; None where they go by more than a lexicon."""
+    resolved = work.changer.resolved
+    if resolved.augments or any(type(step.how) not in (Scrub, Swap) for step in resolved.edits):
+        return None
+    return Skim.of([step.how.matcher.lexicon for step in resolved.edits])
 
 
 def sliced(batch: Batch) -> Iterator[Batch]:
