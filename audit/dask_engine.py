@@ -101,10 +101,12 @@ def each(
             "give them more, or use --engine local"
         ) from None
     except (TimeoutError, distributed.CancelledError) as error:
-        raise InputError(
+        lost = InputError(
             f"the connection to the Dask scheduler was lost ({_brief(error)}); start the same command again: it goes "
             "on with the parts that are done"
-        ) from None
+        )
+        lost.resumable = True  # type: ignore[attr-defined]
+        raise lost from None
 
 
 def _client(distributed: Any, address: str | None, stack: ExitStack) -> Any:

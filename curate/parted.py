@@ -60,16 +60,17 @@ def stage_of(out: Path, about: dict[str, Any]) -> Iterator[Path]:
     It goes when the block ends well or the input is wrong; it stays when the run is stopped.
     """
     stage = out / STAGE
-    new = not out.exists()
     said = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
     mark = stage / "work.json"
-    kept = False
+    kept = new = False
     try:
         try:
-            if _said(mark) != said:
+            before = _said(mark)
+            new = before.get("new", False) or not out.exists()
+            if before.get("work") != said:
                 shutil.rmtree(stage, ignore_errors=True)
             stage.mkdir(parents=True, exist_ok=True)
-            write_json(mark, {"work": said})
+            write_json(mark, {"work": said, "new": new})
         except OSError as error:
             raise unwritable(out, error) from error
         yield stage
@@ -83,11 +84,12 @@ def stage_of(out: Path, about: dict[str, Any]) -> Iterator[Path]:
                 out.rmdir()
 
 
-def _said(mark: Path) -> str | None:
+def _said(mark: Path) -> dict[str, Any]:
     try:
-        return str(json.loads(mark.read_text(encoding="utf-8"))["work"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        content = json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def fingerprint(dataset: Dataset, **work: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..data import parts
+from ..data.atomic import MEDIUM, unwritable
 from ..data.axes import Axis
 from ..data.dataset import Batch, Dataset
 from ..data.hashing import Keys, content_keys
@@ -143,8 +144,10 @@ def write_piece(work: Work, part: parts.Part) -> Piece:
         (making / DONE).write_bytes(pickle.dumps(piece))
         shutil.rmtree(place, ignore_errors=True)
         making.replace(place)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(making, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in MEDIUM:
+            raise unwritable(work.stage.parent, error) from error
         raise
     pa.default_memory_pool().release_unused()
     return piece
