@@ -32,6 +32,9 @@ class Joiner(Protocol):
     def close(self) -> str | None:
         """Finish; the hash of what was written, where it is known."""
 
+    def abort(self) -> None:
+        """Close what is open, after an error."""
+
 
 def joiner(place: Path, dataset: Dataset, extra: dict[str, pa.DataType]) -> Joiner:
     """What joins pieces of a form."""
@@ -84,6 +87,10 @@ class _Text:
         self._turn_to(len(self._names) - 1)
         self._out.close()
         return self._hash.hexdigest()
+
+    def abort(self) -> None:
+        if self._out is not None:
+            self._out.close()
 
 
 class _Arrow:

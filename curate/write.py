@@ -203,11 +203,15 @@ def _in_parts(
     state = emitter.state if isinstance(emitter.state, State) else None
     joined = joiner(place, emitter.prepared.dataset, parted.extra)
     entries = LedgerJoiner.of(parted.keyed_work, ledger)
-    for piece, part in zip(parted.pieces(state, rows), parted.parts, strict=True):
-        folder = parted.work.piece_at(piece.number)
-        joined.add(folder, part)
-        entries.add(folder, piece)
-        emitter.counts.add(piece.counts)
+    try:
+        for piece, part in zip(parted.pieces(state, rows), parted.parts, strict=True):
+            folder = parted.work.piece_at(piece.number)
+            joined.add(folder, part)
+            entries.add(folder, piece)
+            emitter.counts.add(piece.counts)
+    except BaseException:
+        joined.abort()
+        raise
     entries.groups.close()
     return joined.close()
 
