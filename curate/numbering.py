@@ -24,7 +24,7 @@ from .edits import distinct
 from .pieces import Work, batches, scanner_of
 from .placebo import Vocabulary
 from .prepare import Census, cells_of
-from .spilling import constant, spilled
+from .spilling import constant, forget, spilled
 from .units import Cells, Codes, Units
 
 _ARRAYS = ("cells", "texts", "weights")
@@ -96,6 +96,8 @@ class Numbered:
                 if units.n:
                     copies[index].append(_moved(units, low, code, keys))
             low = high
+        for array in (keys, position, weight):
+            forget(array)
         nothing = constant(np.int32(0), n)
         units = Units(position, nothing, nothing, nothing, cell, keys, weight)
         texts = None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import pickle
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from .pieces import Work
     from .state import State
+
+
+_STRETCH = 1 << 20
 
 
 def constant(value: Any, n: int) -> npt.NDArray[Any]:
@@ -30,6 +36,44 @@ def spilled(path: Path, n: int, kind: Any) -> Any:
         return np.zeros(0, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     return np.memmap(path, dtype=kind, mode="w+", shape=(n,))
+
+
+def is_zero(values: npt.NDArray[Any]) -> bool:
+    """Whether an array holds nothing but zeros; of a constant one that is known at once."""
+    return not (values[:1] if values.strides == (0,) else values).any()
+
+
+def stretches(n: int) -> Iterator[slice]:
+    """Slices of so many places that what is made of one does not matter."""
+    for low in range(0, n, _STRETCH):
+        yield slice(low, min(low + _STRETCH, n))
+
+
+def taken(values: npt.NDArray[Any], which: npt.NDArray[Any]) -> Any:
+    """Values at some places: constants stay so, and of an array in a file a large part goes to another file."""
+    n = int(which.sum()) if which.dtype == np.bool_ else len(which)
+    if values.strides == (0,) and len(values):
+        return constant(values[0], n)
+    if not isinstance(values, np.memmap) or n < _STRETCH:
+        return np.asarray(values[which])
+    assert values.filename is not None
+    path = Path(values.filename)
+    made = spilled(path.with_name(f"{path.stem}-{secrets.token_hex(4)}.bin"), n, values.dtype)
+    low = 0
+    for at in stretches(len(which)):
+        some = values[at][which[at]] if which.dtype == np.bool_ else values[which[at]]
+        made[low : low + len(some)] = some
+        low += len(some)
+    forget(values)
+    forget(made)
+    return made
+
+
+def forget(values: Any) -> None:
+    """Give the memory of an array in a file back; its values stay in the file."""
+    held = getattr(values, "_mmap", None)
+    if held is not None and hasattr(mmap, "MADV_DONTNEED"):
+        held.madvise(mmap.MADV_DONTNEED)
 
 
 def decide(work: Work, state: State, rows: tuple[int, ...]) -> None:

@@ -19,15 +19,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import evenset.data
-from evenset.curate import parted, pieces, restore, run
+from evenset.curate import parted, pieces, restore, run, spilling
 from evenset.curate.numbering import _occurrences
 from evenset.curate.prepare import prepare
 from evenset.curate.skim import Skim, for_axes, grouped
+from evenset.curate.units import draw
 from evenset.curate.workers import Engine
 from evenset.data.axes import parse_axes
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
-from evenset.data.hashing import Seen
+from evenset.data.hashing import Seen, mix
 from evenset.data.scan import Scanner
 
 
@@ -276,3 +277,43 @@ def test_a_skim_is_not_made_of_columns() -> None:
     data = prepare([{"text": "She", "label": "a", "who": "x"}, {"text": "He", "label": "b", "who": "y"}], [])
     assert for_axes(parse_axes(["pronouns", "column:who"], names=data.dataset.names)) is None
     assert Skim.of([]) is None
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(-1, 4), min_size=1, max_size=200), st.integers(0, 3), st.integers(2, 50))
+def test_a_draw_keeps_the_smallest_hashes_of_each_group(groups: list[int], factor: int, stretch: int) -> None:
+    group = np.array(groups, np.int32)
+    keys = np.arange(len(group), dtype=np.uint64) * np.uint64(7919)
+    sizes = np.bincount(group[group >= 0], minlength=5)
+    wanted = np.minimum(sizes * factor // 2 + (sizes > 0), 1000 * sizes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spilling, "_STRETCH", stretch)
+        times = draw(keys, group, wanted, salt=(1, "x"))
+    rank = mix(keys, salt=(1, "x"))
+    assert (times[group < 0] == 1).all()
+    for code in range(5):
+        members = np.flatnonzero(group == code)
+        if not len(members):
+            continue
+        whole, extra = divmod(int(wanted[code]), len(members))
+        expected = np.full(len(members), whole)
+        expected[np.argsort(rank[members])[:extra]] += 1
+        assert times[members].tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_columns_in_files_and_constants_are_taken_as_arrays_are(
+    masked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spilling, "_STRETCH", 7)
+    plain = np.arange(50, dtype=np.int64) ** 2
+    held = spilling.spilled(tmp_path / "a.bin", 50, np.int64)
+    held[:] = plain
+    spilling.forget(held)
+    which = np.arange(50) % 3 > 0 if masked else np.sort(np.arange(60) * 7 % 50)
+    assert np.array_equal(spilling.taken(held, which), plain[which])
+    assert isinstance(spilling.taken(held, which), np.memmap)
+    fixed = spilling.taken(spilling.constant(np.int32(4), 50), which)
+    assert spilling.is_constant(fixed)
+    assert np.array_equal(fixed, np.full(len(plain[which]), 4))
+    assert len(spilling.taken(held, np.zeros(50, np.bool_))) == 0
