@@ -21,6 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
 from typing import IO, Any
 
 from ..data.errors import EvensetError, InputError, suggest
@@ -205,6 +206,14 @@ def _gone(process: subprocess.Popen[bytes]) -> str:
     return f"a curating worker is gone: {why}. Parts that are done are kept; the same command goes on from there"
 
 
+class _NoPandas(MetaPathFinder):
+    """Arrow loads pandas where it is there, and needs nothing of it: that would be time and 70 MB a worker."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:  # noqa: ARG002 - Python's own signature
+        if fullname == "pandas":
+            raise ImportError("a curating worker does without pandas")
+
+
 def serve() -> None:
     """Be a worker: the first message says what to do, each further one what to do it to."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
@@ -212,6 +221,7 @@ def serve() -> None:
     # Ends as an error does, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    sys.meta_path.insert(0, _NoPandas())
     hello = _receive(sys.stdin.buffer)
     if hello is None:
         return
