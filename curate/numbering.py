@@ -95,9 +95,9 @@ class Numbered:
             for index, units in one.copies.items():
                 if units.n:
                     copies[index].append(_moved(units, low, code, keys))
+            for array in (keys, position, weight):
+                forget(array)
             low = high
-        for array in (keys, position, weight):
-            forget(array)
         nothing = constant(np.int32(0), n)
         units = Units(position, nothing, nothing, nothing, cell, keys, weight)
         texts = None

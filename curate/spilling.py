@@ -64,8 +64,8 @@ def taken(values: npt.NDArray[Any], which: npt.NDArray[Any]) -> Any:
         some = values[at][which[at]] if which.dtype == np.bool_ else values[which[at]]
         made[low : low + len(some)] = some
         low += len(some)
-    forget(values)
-    forget(made)
+        forget(values)
+        forget(made)
     return made
 
 

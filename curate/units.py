@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.hashing import Keys, Salt, combine, mix
-from .spilling import is_zero, stretches, taken
+from .spilling import forget, is_zero, stretches, taken
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
@@ -279,6 +279,7 @@ def _draw_more(times: Any, keys: Keys, group: Codes, extra: Ints, salt: Salt) ->
             slot = slot_of[np.maximum(group[at], -1)]
             here = np.flatnonzero(slot >= 0)
             rank = mix(np.asarray(keys[at])[here], salt=salt)
+            forget(keys)
             yield here + at.start, slot[here], rank, (rank >> np.uint64(64 - bits)).astype(np.int64)
 
     histogram = np.zeros(len(drawn) << bits, np.int64)
