@@ -269,6 +269,16 @@ def _sharded(
 )
 @click.option("--placebo", is_flag=True, help="Apply the plan's placebo instead: as many changes, at random.")
 @click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    metavar="local|dask[:ADDRESS]",
+    help="Who curates: processes of this machine, Dask on this machine, or the Dask scheduler at ADDRESS.",
+)
+@click.option(
+    "--workers", type=int, metavar="N", help="Processes for large data, some 250 MB each; default one a core."
+)
 @_columns
 @_out
 @_overwrite
@@ -282,6 +292,8 @@ def curate(
     steps: tuple[str, ...],
     placebo: bool,
     dry_run: bool,
+    engine: str,
+    workers: int | None,
     out: Path | None,
     overwrite: bool,
     seed: int,
@@ -321,7 +333,10 @@ def curate(
     key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, axes]
     target = None if dry_run else out
     with _claimed(target, "curate", key, overwrite=overwrite):
-        result = room.run(dataset, plan, axes=axes, seed=seed, placebo=placebo, out=target, dry_run=dry_run)
+        result = room.run(
+            dataset, plan, axes=axes, seed=seed, placebo=placebo, out=target, dry_run=dry_run, engine=engine,
+            workers=workers,
+        )  # fmt: skip
     note = "dry run: nothing was written" if dry_run else f"written: {out}"
     _answer(result, result.summary, note, quiet=quiet, as_json=as_json)
     return 0

@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -54,14 +54,59 @@ def run(
     distributed = require("distributed", extra="dask", why="--engine dask")
     if isinstance(job.dataset.source, TableSource):
         raise InputError("--engine dask counts files; rows in memory are counted with --engine local")
-    log = logging.getLogger("distributed")
-    level = log.level
     with ExitStack() as stack:
-        log.setLevel(logging.CRITICAL)  # what matters of it becomes one message
-        stack.callback(log.setLevel, level)
-        client = _client(distributed, address, stack)
-        _same_evenset(client)
-        return _count(distributed, client, job, parts, store, finished)
+        return _count(distributed, connected(address, stack), job, parts, store, finished)
+
+
+def connected(address: str | None, stack: ExitStack) -> Any:
+    """A client of the scheduler at an address, or of a cluster of this machine, whose workers have this evenset.
+
+    Raises
+    ------
+    InputError
+        As in `run`.
+    """
+    distributed = require("distributed", extra="dask", why="--engine dask")
+    log = logging.getLogger("distributed")
+    stack.callback(log.setLevel, log.level)
+    log.setLevel(logging.CRITICAL)  # what matters of it becomes one message
+    client = _client(distributed, address, stack)
+    _same_evenset(client)
+    return client
+
+
+def each(
+    client: Any, function: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any]
+) -> Iterator[tuple[int, Any]]:
+    """Call ``function(shared, task)`` on the workers; yield the place of each task and what came of it, as they end.
+
+    Raises
+    ------
+    InputError
+        As in `run`.
+    """
+    distributed = require("distributed", extra="dask", why="--engine dask")
+    run_id = secrets.token_hex(8)
+    try:
+        held = client.scatter(shared, broadcast=True, hash=False)
+        futures = {
+            client.submit(function, held, task, key=f"evenset-{run_id}-{place}", pure=False): place
+            for place, task in enumerate(tasks)
+        }
+        for future in distributed.as_completed(list(futures), loop=client.loop):
+            yield futures[future], future.result()
+    except distributed.KilledWorker as error:
+        raise InputError(
+            f"the Dask workers died {error.allowed_failures + 1} times over one part (is their memory too small?); "
+            "give them more, or use --engine local"
+        ) from None
+    except (TimeoutError, distributed.CancelledError) as error:
+        lost = InputError(
+            f"the connection to the Dask scheduler was lost ({_brief(error)}); start the same command again: it goes "
+            "on with the parts that are done"
+        )
+        lost.resumable = True  # type: ignore[attr-defined]
+        raise lost from None
 
 
 def _client(distributed: Any, address: str | None, stack: ExitStack) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,15 @@ from .adding import first_pass
 from .changes import Changer
 from .emit import Emitter
 from .ledger import SCHEMA
+from .parted import Parted, cuttable, fingerprint, stage_of
 from .plan import Resolved, axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
 from .refusals import refuse
 from .select import select
 from .state import State
 from .tables import effect
-from .write import WEIGHT, Written, check_columns, counted, open_again, write_all
+from .workers import Engine
+from .write import WEIGHT, Written, added_columns, check_columns, counted, open_again, write_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +122,9 @@ def run(
     dry_run: bool = False,
     positive: str | None = None,
     audited: bool = True,
+    engine: str = "local",
+    workers: int | None = None,
+    part_bytes: int | None = None,
 ) -> Curation:
     """Curate a dataset by a plan.
 
@@ -143,6 +150,13 @@ def run(
         The positive label, where the dataset does not know it.
     audited : bool
         With `out`: audit the rows before and after, and put both into the report.
+    engine : str
+        With `out`: ``local``, ``dask`` (a cluster of this machine's cores, for this call) or ``dask:ADDRESS`` of a
+        scheduler, whose workers must see the files and `out` under the same paths.
+    workers : int, optional
+        Processes of this machine for data of 64 MB and more, by default one a core, at most 8. Each takes some 250 MB.
+    part_bytes : int, optional
+        About how much is curated between two saves.
 
     Returns
     -------
@@ -176,43 +190,79 @@ def run(
     resolved = resolve(plan, prepared.axes, prepared.scanner.matchers)
     if out is not None:
         check_columns(dataset, weights=resolved.weights)
+    who = Engine.parse(engine, workers)
+    apart = out is not None and _apart(prepared, who, part_bytes)
     words = placebo and bool(resolved.edits or resolved.augments)
-    vocabulary = prepared.remembered("documents", lambda: documents(prepared)) if words else None
-    changer = Changer(resolved, seed, placebo, vocabulary, memory={} if prepared.hold else None)
-    state: State | None = None
-    if resolved.moves_rows:
-        hashes = any(step.do == "topup" for step in plan.step)
-        rows, copies = first_pass(prepared, changer, hashes=hashes)
-        known = positive if positive is not None else dataset.columns.positive
-        state = select(prepared, changer, rows, copies, positive=known)
+    changer = Changer(resolved, seed, placebo, None, memory={} if prepared.hold else None)
+    known = positive if positive is not None else dataset.columns.positive
     overwrites = WEIGHT if resolved.weights and dataset.columns.weight == WEIGHT and out is not None else None
-    emitter = Emitter(prepared, changer, state, overwrites=overwrites)
+    with ExitStack() as stack:
+        parted: Parted | None = None
+        state: State | None = None
+        rows: tuple[int, ...] | None = None
+        if apart:
+            assert out is not None
+            about_parts = fingerprint(
+                dataset, plan=plan.model_dump(mode="json"), seed=seed, placebo=placebo, axes=specs
+            )
+            stage = stack.enter_context(stage_of(Path(out), about_parts | {"part_bytes": part_bytes}))
+            parted = Parted.of(
+                prepared,
+                changer,
+                who,
+                stage,
+                extra=added_columns(resolved),
+                overwrites=overwrites,
+                part_bytes=part_bytes,
+            )
+        if words:
+            make = partial(documents, prepared) if parted is None else parted.vocabulary
+            changer = replace(changer, vocabulary=prepared.remembered("documents", make))
+            parted = None if parted is None else replace(parted, changer=replace(changer, memory=None))
+        hashes = any(step.do == "topup" for step in plan.step)
+        if parted is not None and parted.needs_keys:
+            numbered = parted.numbered(cells=resolved.moves_rows, hashes=hashes)
+            rows = numbered.rows
+            if resolved.moves_rows:
+                state = select(prepared, changer, *numbered.census(), positive=known)
+        elif resolved.moves_rows:
+            state = select(prepared, changer, *first_pass(prepared, changer, hashes=hashes), positive=known)
+        emitter = Emitter(prepared, changer, state, overwrites=overwrites)
 
-    def report(written: Written | None, stage: Path | None) -> dict[str, Any]:
-        content = _report(emitter, state, plan, seed=seed, placebo=placebo, dry_run=dry_run, written=written)
-        if stage is not None and written is not None and audited:
-            try:
-                content["findings"] = _findings(dataset, written, stage, specs, weights=resolved.weights)
-            except InputError as error:  # what cannot be audited can still be curated
-                content["notes"].append(f"not audited before and after: {error}")
-        return content
+        def report(written: Written | None, stage: Path | None) -> dict[str, Any]:
+            content = _report(emitter, state, plan, seed=seed, placebo=placebo, dry_run=dry_run, written=written)
+            if stage is not None and written is not None and audited:
+                try:
+                    content["findings"] = _findings(dataset, written, stage, specs, weights=resolved.weights)
+                except InputError as error:  # what cannot be audited can still be curated
+                    content["notes"].append(f"not audited before and after: {error}")
+            return content
 
-    if dry_run:
-        for _ in emitter.parts():
-            pass
-        return Curation(plan, report(None, None), None)
-    if out is None:
-        table, ledger = _in_memory(emitter)
-        return Curation(plan, report(None, None), table, _ledger=ledger)
-    about = {
-        "evenset": _version(),
-        "plan": plan.model_dump(by_alias=True, mode="json"),
-        "seed": seed,
-        "placebo": placebo,
-        "lexicons": _lexicons(prepared),
-    }
-    content = write_all(Path(out), emitter, about=lambda: about, report=report)
-    return Curation(plan, content, None, where=Path(out) / "ledger.parquet")
+        if dry_run:
+            for _ in emitter.parts():
+                pass
+            return Curation(plan, report(None, None), None)
+        if out is None:
+            table, ledger = _in_memory(emitter)
+            return Curation(plan, report(None, None), table, _ledger=ledger)
+        about = {
+            "evenset": _version(),
+            "plan": plan.model_dump(by_alias=True, mode="json"),
+            "seed": seed,
+            "placebo": placebo,
+            "lexicons": _lexicons(prepared),
+        }
+        content = write_all(Path(out), emitter, about=lambda: about, report=report, parted=parted, rows=rows)
+        return Curation(plan, content, None, where=Path(out) / "ledger.parquet")
+
+
+def _apart(prepared: Prepared, engine: Engine, part_bytes: int | None) -> bool:
+    """Whether the data are curated in parts."""
+    if cuttable(prepared.dataset):
+        return engine.kind == "dask" or part_bytes is not None or not prepared.hold
+    if engine.kind == "dask":
+        raise InputError("--engine dask cuts files of rows; curate rows in memory and chat data with --engine local")
+    return False
 
 
 def _prepared(data: Any, specs: Sequence[str], *, in_memory: bool) -> Prepared:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ..data.dataset import Batch
@@ -17,7 +18,7 @@ from .edits import Edits, Ints, distinct, gather
 from .ledger import SCHEMA, entries, in_order, names_of
 from .plan import EditStep
 from .prepare import Chunk, Prepared
-from .state import Added, State
+from .state import Added
 from .units import Units
 
 
@@ -47,6 +48,21 @@ class Part:
     ledger: pa.Table
 
 
+class Decided(Protocol):
+    """What was decided about rows: a `State`, or the `Share` of a part."""
+
+    @property
+    def units(self) -> Units:
+        """What is written."""
+
+    @property
+    def dropped_by(self) -> npt.NDArray[np.int8]:
+        """As in `State`."""
+
+    def pool(self) -> list[tuple[Added, Units]]:
+        """As in `State`."""
+
+
 @dataclass(slots=True)
 class Counts:
     """What was done, summed over the batches.
@@ -74,6 +90,16 @@ class Counts:
     steps: dict[int, Counter[str]] = field(default_factory=dict)
     groups: dict[int, Counter[str]] = field(default_factory=dict)
 
+    def add(self, other: Counts) -> None:
+        """Add what was done to other rows."""
+        for item in fields(self):
+            mine, theirs = getattr(self, item.name), getattr(other, item.name)
+            if isinstance(mine, int):
+                setattr(self, item.name, mine + theirs)
+                continue
+            for index, counter in theirs.items():
+                mine.setdefault(index, Counter()).update(counter)
+
 
 class Emitter:
     """Walks over the rows a second time and applies what was decided.
@@ -82,13 +108,13 @@ class Emitter:
     ----------
     prepared : Prepared
     changer : Changer
-    state : State or None
-        After the selection; None where every row is written once.
+    state : State or Share or None
+        After the selection, of all rows or those of a part; None where every row is written once.
     overwrites : str or None
         Name of the weight column where the new weights take its place, so that the ledger keeps the old ones.
     """
 
-    def __init__(self, prepared: Prepared, changer: Changer, state: State | None, *, overwrites: str | None) -> None:
+    def __init__(self, prepared: Prepared, changer: Changer, state: Decided | None, *, overwrites: str | None) -> None:
         self.prepared = prepared
         self.changer = changer
         self.state = state
@@ -99,14 +125,17 @@ class Emitter:
     def parts(self) -> Iterator[Part]:
         """The rows to write, in order."""
         for chunk in self.prepared.chunks():
-            yield self._part(chunk)
-        if self.state is not None:
-            for added in self.state.added:
-                part = self._pool_part(added)
-                if part.units.n:
-                    yield part
+            yield self.part(chunk)
+        yield from self.pool_parts()
 
-    def _part(self, chunk: Chunk) -> Part:
+    def pool_parts(self) -> Iterator[Part]:
+        """The rows that come of pools."""
+        for added, units in () if self.state is None else self.state.pool():
+            if units.n:
+                yield self._pool_part(added, units)
+
+    def part(self, chunk: Chunk) -> Part:
+        """The rows to write of a chunk."""
         changes = self.changer.changes(chunk)
         batch = chunk.scanned.batch
         units = self._units(chunk)
@@ -114,10 +143,11 @@ class Emitter:
         text = self._text(chunk, changes, units, row)
         whole = units.n == chunk.n and not units.variant.any() and not units.repeat.any()
         made = (units.variant > 0) | (units.repeat > 0)
-        parent = names_of(units.root)
-        if not made.all():
-            parent = pa.array(np.where(made, np.arange(units.n), -1), mask=~made)
-            parent = names_of(units.root).take(parent)
+        parent = pa.nulls(units.n, pa.string())
+        if made.any():
+            which = np.flatnonzero(made)
+            place = pa.array(np.cumsum(made) - 1, mask=~made)
+            parent = names_of(units.root[which]).take(place)
         taken = batch if whole else batch.take(row)
         ledger = self._ledger(chunk, changes, units, parent, taken)
         self.counts.rows_in += chunk.n
@@ -126,9 +156,10 @@ class Emitter:
 
     def _units(self, chunk: Chunk) -> Units:
         if self.state is None:
-            nothing = np.zeros(chunk.n, np.int32)
+            nothing = np.broadcast_to(np.int32(0), chunk.n)
             position = np.arange(chunk.start, chunk.start + chunk.n)
-            return Units(position, nothing, nothing, nothing, nothing, chunk.keys, np.ones(chunk.n))
+            one = np.broadcast_to(np.float64(1), chunk.n)
+            return Units(position, nothing, nothing, nothing, nothing, chunk.keys, one)
         units = self.state.units
         first, last = np.searchsorted(units.position, [chunk.start, chunk.start + chunk.n])
         return units.take(np.arange(first, last))
@@ -291,10 +322,7 @@ class Emitter:
             parent=parent,
         )
 
-    def _pool_part(self, added: Added) -> Part:
-        assert self.state is not None
-        units = self.state.units
-        units = units.take(np.flatnonzero((units.position >= self.state.before.n) & (units.variant == added.step + 1)))
+    def _pool_part(self, added: Added, units: Units) -> Part:
         place = units.position - added.first
         parent = names_of(units.root, prefix="pool:")
         label = pa.repeat(pa.scalar(added.label, pa.string()), units.n)

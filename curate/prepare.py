@@ -81,12 +81,16 @@ class Prepared:
             batch = scanned.batch
             ids = None if columns.id is None else batch.column(columns.id)
             keys = row_keys(batch.text, batch.label, ids=ids, seen=seen, start=batch.start, id_name=columns.id or "id")
-            chunk = Chunk(scanned, keys)
+            chunk = self.chunk(scanned, keys)
             if self.hold:
                 kept.append(chunk)
             yield chunk
         if self.hold:
             self._held["chunks"] = kept
+
+    def chunk(self, scanned: Scanned, keys: Keys) -> Chunk:
+        """Scanned rows with their keys."""
+        return Chunk(scanned, keys)
 
     def with_axes(self, specs: Sequence[str]) -> Prepared:
         """The same data with further axes, scanned again only if there are any."""

@@ -108,6 +108,14 @@ class State:
         """Whether the steps' placebos run in their place."""
         return self.changer.placebo
 
+    def pool(self) -> list[tuple[Added, Units]]:
+        """The units that come of each pool."""
+        units = self.units
+        return [
+            (added, units.take(np.flatnonzero((units.position >= self.before.n) & (units.variant == added.step + 1))))
+            for added in self.added
+        ]
+
     def join(self, more: Units) -> None:
         """Add units."""
         if more.n:

@@ -45,18 +45,23 @@ class Table:
 
     def count(self, units: Units) -> Ints:
         """Units in each place of the table."""
-        flat = self.flat(units.cell)
-        size = self.shape[0] * self.shape[1]
-        counts: Ints = np.bincount(flat[flat >= 0], minlength=size).reshape(self.shape)
+        counts: Ints = self._folded(units.count_of(len(self.label)))
         return counts
 
     def mass(self, units: Units) -> Floats:
         """Sum of the units' weights in each place of the table."""
-        flat = self.flat(units.cell)
-        inside = flat >= 0
-        size = self.shape[0] * self.shape[1]
-        mass = np.bincount(flat[inside], weights=units.weight[inside], minlength=size).astype(np.float64)
-        return mass.reshape(self.shape)
+        mass: Floats = self._folded(units.mass_of(len(self.label)))
+        return mass
+
+    def _folded(self, of_cell: Any) -> Any:
+        """Numbers of cells summed up in the places of the table."""
+        flat = self.flat(slice(None))
+        inside = np.flatnonzero(flat >= 0)
+        # By size: the numbers that cells happen to have must not show in the rounding.
+        inside = inside[np.lexsort((of_cell[inside], flat[inside]))]
+        table = np.zeros(self.shape[0] * self.shape[1], of_cell.dtype)
+        np.add.at(table, flat[inside], of_cell[inside])
+        return table.reshape(self.shape)
 
 
 def tabulate(cells: Cells, axis: Axis) -> Table:

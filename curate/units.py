@@ -7,20 +7,22 @@ function of that key. Units stand in the order of the output: by row of the data
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..data.hashing import Keys, Salt, combine, mix
+from .spilling import forget, is_zero, stretches, taken
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 Pattern = tuple[str, ...]
 T = TypeVar("T")
+_MOST_BINS = 1 << 22
 
 
 @dataclass(slots=True)
@@ -135,8 +137,10 @@ class Units:
         return len(self.position)
 
     def keys(self) -> Keys:
-        """A key for each unit; that of a row as it is is its row key."""
-        keys = self.root.copy()
+        """A key for each unit; that of a row as it is is its row key. Not to be written to."""
+        if is_zero(self.variant) and is_zero(self.repeat):
+            return self.root
+        keys = np.array(self.root)
         for part in (self.variant, self.repeat):
             made = np.flatnonzero(part)
             keys[made] = combine(keys[made], part[made].astype(np.uint64))
@@ -145,14 +149,25 @@ class Units:
     def take(self, which: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Units:
         """The units at these places, in this order."""
         return Units(
-            self.position[which],
-            self.variant[which],
-            self.repeat[which],
-            self.by[which],
-            self.cell[which],
-            self.root[which],
-            self.weight[which],
+            taken(self.position, which),
+            taken(self.variant, which),
+            taken(self.repeat, which),
+            taken(self.by, which),
+            taken(self.cell, which),
+            taken(self.root, which),
+            taken(self.weight, which),
         )
+
+    def count_of(self, cells: int) -> Ints:
+        """Units in each of so many cells."""
+        return sum((np.bincount(self.cell[at], minlength=cells) for at in stretches(self.n)), np.zeros(cells, np.int64))
+
+    def mass_of(self, cells: int) -> Floats:
+        """Sum of the units' weights in each of so many cells."""
+        mass = np.zeros(cells)
+        for at in stretches(self.n):
+            mass += np.bincount(self.cell[at], weights=self.weight[at], minlength=cells)
+        return mass
 
     def times(self, times: Ints, *, step: int) -> Units:
         """Each unit so many times: 0 drops it, more than one repeats it right behind itself.
@@ -161,9 +176,9 @@ class Units:
         """
         if (times == 1).all():
             return self
+        if times.max(initial=0) <= 1 and is_zero(self.repeat):
+            return self.take(times > 0)
         taken = self.take(np.repeat(np.arange(self.n), times))
-        if times.max(initial=0) <= 1 and not self.repeat.any():
-            return taken
         # Count anew within each row and variant, so that what is left of a row always includes repetition 0.
         same = np.zeros(taken.n, np.bool_)
         same[1:] = (taken.position[1:] == taken.position[:-1]) & (taken.variant[1:] == taken.variant[:-1])
@@ -179,6 +194,17 @@ class Units:
     @staticmethod
     def joined(parts: Sequence[Units]) -> Units:
         """Several units as one, in the order of the output."""
+        if not parts:
+            none = np.zeros(0, np.int32)
+            return Units(
+                none.astype(np.int64),
+                none,
+                none,
+                none,
+                none,
+                none.astype(np.uint64),
+                none.astype(np.float64),
+            )
         everything = Units(
             np.concatenate([part.position for part in parts]),
             np.concatenate([part.variant for part in parts]),
@@ -207,7 +233,7 @@ def draw(keys: Keys, group: Codes, wanted: Ints, *, salt: Salt) -> Ints:
 
     Returns
     -------
-    int64 array
+    array of whole numbers, as small as they can be
         Every unit ``wanted // n`` times, and those with the smallest hashes once more.
 
     Examples
@@ -217,23 +243,58 @@ def draw(keys: Keys, group: Codes, wanted: Ints, *, salt: Salt) -> Ints:
     >>> int(times[:3].sum()), times[3:].tolist()
     (1, [3, 1])
     """
-    times = np.ones(len(keys), np.int64)
-    sizes = np.bincount(group[group >= 0], minlength=len(wanted))
+    n = len(keys)
+    sizes = np.zeros(len(wanted) + 1, np.int64)  # the last: of negative groups, which are found there too
+    for at in stretches(n):
+        sizes += np.bincount(np.maximum(group[at], -1) % len(sizes), minlength=len(sizes))[: len(sizes)]
+    sizes = sizes[:-1]
     if (wanted[sizes == 0] > 0).any():
         raise ValueError("units wanted of a group that has none")
-    busy = np.flatnonzero(sizes[: len(wanted)] != wanted)
-    if not len(busy):
-        return times
-    chosen = np.flatnonzero(np.isin(group, busy))
-    chosen = chosen[np.argsort(group[chosen], kind="stable")]
-    rank = mix(keys[chosen], salt=salt)
-    start = 0
-    for code in busy.tolist():
-        size = int(sizes[code])
-        members = chosen[start : start + size]
-        whole, extra = divmod(int(wanted[code]), size)
-        times[members] = whole
-        if extra:
-            times[members[np.argpartition(rank[start : start + size], extra - 1)[:extra]]] += 1
-        start += size
+    whole, extra = np.divmod(wanted, np.maximum(sizes, 1))
+    most = int(whole.max(initial=1)) + 1
+    kind = next(kind for kind in (np.int8, np.int16, np.int32, np.int64) if most <= np.iinfo(kind).max)
+    each = np.append(whole, 1).astype(kind)
+    times: Ints = np.empty(n, kind)
+    for at in stretches(n):
+        times[at] = each[np.maximum(group[at], -1)]
+    _draw_more(times, keys, group, extra, salt)
     return times
+
+
+def _draw_more(times: Any, keys: Keys, group: Codes, extra: Ints, salt: Salt) -> None:
+    """Once more those of each group with the smallest hashes, `extra` of them.
+
+    By a histogram of the hashes' first bits it is known of nearly all units whether they are among them; the others
+    are sorted. So only these take memory.
+    """
+    drawn = np.flatnonzero(extra)
+    if not len(drawn):
+        return
+    slot_of = np.full(len(extra) + 1, -1, np.int32)
+    slot_of[drawn] = np.arange(len(drawn))
+    bits = min(max(int(np.log2(max(min(len(keys), _MOST_BINS) // len(drawn), 2))), 1), 16)
+
+    def ranked() -> Iterator[tuple[Ints, Codes, Keys, Ints]]:
+        for at in stretches(len(keys)):
+            slot = slot_of[np.maximum(group[at], -1)]
+            here = np.flatnonzero(slot >= 0)
+            rank = mix(np.asarray(keys[at])[here], salt=salt)
+            forget(keys)
+            yield here + at.start, slot[here], rank, (rank >> np.uint64(64 - bits)).astype(np.int64)
+
+    histogram = np.zeros(len(drawn) << bits, np.int64)
+    for _, slot, _, first in ranked():
+        histogram += np.bincount((slot.astype(np.int64) << bits) + first, minlength=len(histogram))
+    below = np.cumsum(histogram.reshape(len(drawn), -1), axis=1)
+    edge = (below < extra[drawn][:, None]).sum(axis=1)
+    left = extra[drawn] - np.where(edge > 0, below[np.arange(len(drawn)), edge - 1], 0)
+    near: list[tuple[Ints, Codes, Keys]] = []
+    for place, slot, rank, first in ranked():
+        times[place[first < edge[slot]]] += 1
+        at_edge = first == edge[slot]
+        near.append((place[at_edge], slot[at_edge], rank[at_edge]))
+    place, slot, rank = (np.concatenate(part) for part in zip(*near, strict=True))
+    order = np.lexsort((place, rank, slot))
+    ordered = slot[order]
+    within = np.arange(len(ordered)) - np.searchsorted(ordered, ordered, side="left")
+    times[place[order[within < left[ordered]]]] += 1

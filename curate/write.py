@@ -22,7 +22,12 @@ from ..data.readers_arrow import data_files
 from ..data.writers import open_writer, output_name
 from ..data.written import record, refuse_foreign
 from .emit import Emitter, Part
+from .joining import LedgerJoiner, grouped, joiner
 from .ledger import VERSION, LedgerWriter
+from .parted import Parted
+from .pieces import extra_values
+from .plan import Resolved
+from .state import State
 
 PARENT = "evenset_parent"
 WEIGHT = "weight"
@@ -97,12 +102,24 @@ def staged(out: Path) -> Iterator[Path]:
             out.rmdir()
 
 
+def added_columns(resolved: Resolved) -> dict[str, pa.DataType]:
+    """Columns that the output has besides those of the data."""
+    extra: dict[str, pa.DataType] = {}
+    if resolved.weights:
+        extra[WEIGHT] = pa.float64()
+    if resolved.copies:
+        extra[PARENT] = pa.string()
+    return extra
+
+
 def write_all(
     out: Path,
     emitter: Emitter,
     *,
     about: Callable[[], dict[str, Any]],
     report: Callable[[Written, Path], dict[str, Any]],
+    parted: Parted | None = None,
+    rows: tuple[int, ...] | None = None,
 ) -> dict[str, Any]:
     """Write rows, ledger and report into a folder.
 
@@ -116,6 +133,10 @@ def write_all(
         Metadata of the ledger, asked for when all rows are written.
     report : callable
         Content of curation.json, from what was written and where it lies for now.
+    parted : Parted, optional
+        Works on the data in parts; without it the rows are written one batch after the other.
+    rows : tuple of int, optional
+        Of each part, where they had to be counted.
 
     Returns
     -------
@@ -124,34 +145,19 @@ def write_all(
     """
     dataset = emitter.prepared.dataset
     resolved = emitter.changer.resolved
-    extra: dict[str, pa.DataType] = {}
-    if resolved.weights:
-        extra[WEIGHT] = pa.float64()
-    if resolved.copies:
-        extra[PARENT] = pa.string()
+    extra = added_columns(resolved)
     with staged(out) as stage:
         name = output_name(dataset)
         ledger_path = stage / "ledger.parquet"
         ledger = LedgerWriter(ledger_path)
         metadata: dict[str, Any] | None = None
         try:
-            with open_writer(stage / name, like=dataset, extra=extra) as writer:
-                last: Batch | None = None
-                for part in emitter.parts():
-                    if part.batch is None:
-                        assert last is not None
-                        part = _of_pool(part, dataset, last)
-                    batch = part.batch
-                    assert batch is not None
-                    last = batch
-                    values: dict[str, Any] = {}
-                    if WEIGHT in extra:
-                        values[WEIGHT] = pa.array(part.units.weight)
-                    if PARENT in extra:
-                        values[PARENT] = part.parent
-                    writer.write(batch, text=part.text, extra=values)
-                    ledger.write(part.ledger)
-            written = _written(stage / name, dataset, extra)
+            if parted is None:
+                _one_by_one(stage / name, emitter, extra, ledger)
+                written = _written(stage / name, dataset, extra)
+            else:
+                digest = _in_parts(stage / name, emitter, parted, rows, ledger)
+                written = _written(stage / name, dataset, extra, digest=digest)
             metadata = {
                 "schema": VERSION,
                 **about(),
@@ -170,6 +176,44 @@ def write_all(
         content = report(written, stage)
         write_json(stage / "curation.json", content)
     return content
+
+
+def _one_by_one(place: Path, emitter: Emitter, extra: dict[str, pa.DataType], ledger: LedgerWriter) -> None:
+    dataset = emitter.prepared.dataset
+    entries = grouped(ledger)
+    with open_writer(place, like=dataset, extra=extra) as writer:
+        last: Batch | None = None
+        for part in emitter.parts():
+            if part.batch is None:
+                assert last is not None
+                part = of_pool(part, dataset, last)
+            batch = part.batch
+            assert batch is not None
+            last = batch
+            writer.write(batch, text=part.text, extra=extra_values(part, extra))
+            for some in part.ledger.to_batches():
+                entries.add(some)
+    entries.close()
+
+
+def _in_parts(
+    place: Path, emitter: Emitter, parted: Parted, rows: tuple[int, ...] | None, ledger: LedgerWriter
+) -> str | None:
+    """Join the pieces of all parts as they are done; returns the hash of the rows, where it is known."""
+    state = emitter.state if isinstance(emitter.state, State) else None
+    joined = joiner(place, emitter.prepared.dataset, parted.extra)
+    entries = LedgerJoiner.of(parted.keyed_work, ledger)
+    try:
+        for piece, part in zip(parted.pieces(state, rows), parted.parts, strict=True):
+            folder = parted.work.piece_at(piece.number)
+            joined.add(folder, part)
+            entries.add(folder, piece)
+            emitter.counts.add(piece.counts)
+    except BaseException:
+        joined.abort()
+        raise
+    entries.groups.close()
+    return joined.close()
 
 
 def counted(emitter: Emitter) -> dict[str, int]:
@@ -204,16 +248,16 @@ def _described(dataset: Dataset, emitter: Emitter) -> dict[str, Any]:
     }
 
 
-def _written(place: Path, dataset: Dataset, extra: dict[str, pa.DataType]) -> Written:
-    """Hash what was written in the way in which a dataset's own hash is made."""
+def _written(place: Path, dataset: Dataset, extra: dict[str, pa.DataType], *, digest: str | None = None) -> Written:
+    """Hash what was written in the way in which a dataset's own hash is made, unless that was done while writing."""
     from ..data.writers import relative_names
 
     if place.name == "rows":
         files = relative_names(dataset.paths)
         again = open_again(dataset, [place / name for name in files], weight=WEIGHT in extra)
-        return Written(place.name, again.sha256(), files)
+        return Written(place.name, digest or again.sha256(), files)
     again = open_again(dataset, place, weight=WEIGHT in extra)
-    return Written(place.name, again.sha256(), [path.name for path in data_files(again.form, again.paths)])
+    return Written(place.name, digest or again.sha256(), [path.name for path in data_files(again.form, again.paths)])
 
 
 def open_again(dataset: Dataset, place: Path | list[Path], *, weight: bool) -> Dataset:
@@ -232,7 +276,7 @@ def open_again(dataset: Dataset, place: Path | list[Path], *, weight: bool) -> D
     )
 
 
-def _of_pool(part: Part, dataset: Dataset, like: Batch) -> Part:
+def of_pool(part: Part, dataset: Dataset, like: Batch) -> Part:
     """Give rows of a pool the data's columns: text and label, a name where rows have names, and nothing else."""
     from dataclasses import replace
 

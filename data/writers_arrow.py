@@ -13,11 +13,13 @@ import pyarrow as pa
 from .dataset import Dataset
 from .errors import InputError
 from .files import sha256_file
-from .readers_arrow import ArrowSource, is_ipc_file
+from .readers_arrow import ArrowSource, batches_of, data_files, groups_of, is_ipc_file
+from .regroup import Regrouped
 from .sinks import Extra, Rows, with_columns
 
 _GROUP_ROWS = 131_072
-_GROUP_BYTES = 64 << 20
+_GROUP_BYTES = 32 << 20
+_BATCH_ROWS = 16_384
 
 
 def output_schema(like: Dataset, extra: Extra) -> pa.Schema:
@@ -67,7 +69,7 @@ def _batch(rows: Rows, text: str, schema: pa.Schema) -> pa.RecordBatch:
 
 
 class ParquetSink:
-    """Compressed as the input was; row groups of about 131,072 rows."""
+    """Compressed as the input was; row groups of about 131,072 rows, fewer where rows are long."""
 
     def __init__(self, path: Path, like: Dataset, file: int, extra: Extra) -> None:
         import pyarrow.parquet as pq
@@ -76,30 +78,38 @@ class ParquetSink:
         self._text = like.columns.text
         codec = _codec(like.paths[file]) if like.form == "parquet" else "snappy"
         self._writer = pq.ParquetWriter(str(path), self._schema, compression=codec)
-        self._waiting: list[pa.RecordBatch] = []
-        self._rows = self._size = 0
+        self._groups = Regrouped(self._schema, _rows(like, file, _GROUP_ROWS), self._write)
+
+    def _write(self, table: pa.Table) -> None:
+        self._writer.write_table(table, row_group_size=table.num_rows)
 
     def write(self, rows: Rows) -> None:
         """Add rows."""
-        batch = _batch(rows, self._text, self._schema)
-        self._waiting.append(batch)
-        self._rows += batch.num_rows
-        self._size += batch.nbytes
-        if self._rows >= _GROUP_ROWS or self._size >= _GROUP_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._rows:
-            table = pa.Table.from_batches(self._waiting, self._schema).unify_dictionaries()
-            self._writer.write_table(table, row_group_size=self._rows)
-        self._waiting, self._rows, self._size = [], 0, 0
+        self._groups.add(_batch(rows, self._text, self._schema))
 
     def close(self) -> None:
         """Write the last rows and the footer."""
         try:
-            self._flush()
+            self._groups.close()
         finally:
             self._writer.close()
+
+
+def _rows(like: Dataset, file: int, most: int) -> int:
+    """How many rows go together: by what the input says of its size, so that only the data decide."""
+    if like.form == "memory":
+        size, rows = like.source.table.nbytes, like.source.table.num_rows  # type: ignore[attr-defined]
+    else:
+        paths = data_files(like.form, like.paths)
+        if like.form == "parquet":
+            groups = groups_of(paths[file])
+            size = sum(size for size, _ in groups)
+        else:
+            paths = paths if like.form == "hf" else paths[file : file + 1]
+            groups = [group for path in paths for group in batches_of(path)]
+            size = sum(path.stat().st_size for path in paths)
+        rows = sum(rows or 0 for _, rows in groups)
+    return int(min(max(_GROUP_BYTES * rows // max(size, 1), 64), most)) if rows else most
 
 
 def _codec(path: Path) -> str:
@@ -115,20 +125,27 @@ def _codec(path: Path) -> str:
 class _IpcSink:
     """Batches in Arrow's own format, with whatever writer is made for them."""
 
-    def __init__(self, path: Path, like: Dataset, extra: Extra, make: Callable[[Any, pa.Schema], Any]) -> None:
+    def __init__(
+        self, path: Path, like: Dataset, extra: Extra, make: Callable[[Any, pa.Schema], Any], *, rows: int = _BATCH_ROWS
+    ) -> None:
         self._schema = output_schema(like, extra)
         self._text = like.columns.text
         self._file = pa.OSFile(str(path), "wb")
         self._writer = make(self._file, self._schema)
+        self._groups = Regrouped(self._schema, rows, self._write)
+
+    def _write(self, table: pa.Table) -> None:
+        for batch in table.to_batches():
+            self._writer.write_batch(batch)
 
     def write(self, rows: Rows) -> None:
         """Add rows."""
-        if rows.table.num_rows:
-            self._writer.write_batch(_batch(rows, self._text, self._schema))
+        self._groups.add(_batch(rows, self._text, self._schema))
 
     def close(self) -> None:
         """Write the end and close the file."""
         try:
+            self._groups.close()
             self._writer.close()
         finally:
             self._file.close()
@@ -141,7 +158,7 @@ class ArrowSink(_IpcSink):
         random_access = like.form != "arrow" or is_ipc_file(like.paths[file])
         options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
         make = pa.ipc.new_file if random_access else pa.ipc.new_stream
-        super().__init__(path, like, extra, partial(make, options=options))
+        super().__init__(path, like, extra, partial(make, options=options), rows=_rows(like, file, _BATCH_ROWS))
 
 
 class HfSink(_IpcSink):
@@ -157,7 +174,7 @@ class HfSink(_IpcSink):
         self._path = path
         self._folder = like.source.folder
         self._extra = extra
-        super().__init__(path / self._NAME, like, extra, pa.ipc.new_stream)
+        super().__init__(path / self._NAME, like, extra, pa.ipc.new_stream, rows=_rows(like, 0, _BATCH_ROWS))
 
     def close(self) -> None:
         """Finish the data file, then the two files that describe it."""
