@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from .emit import Emitter
 from .ledger import SCHEMA
 from .plan import Resolved, axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
-from .refusals import refuse
+from .refusals import cautions, refuse
 from .select import select
 from .state import State
 from .tables import effect
@@ -168,12 +168,13 @@ def run(
     >>> curation.rows["text"].to_pylist(), curation.ledger["before"].to_pylist()
     (['_ ran.', 'It ran.'], ['She'])
     """
-    if isinstance(data, Dataset):
-        refuse(data, plan, writes=out is not None or dry_run)
+    if isinstance(data, Dataset | Prepared):
+        refuse(data if isinstance(data, Dataset) else data.dataset, plan, writes=out is not None or dry_run)
     specs = list(dict.fromkeys([*(axes or ()), *axes_of(plan)]))
     prepared = _prepared(data, specs, in_memory=out is None and not dry_run)
     dataset = prepared.dataset
     resolved = resolve(plan, prepared.axes, prepared.scanner.matchers)
+    resolved = replace(resolved, notes=(*resolved.notes, *cautions(dataset, plan)))
     if out is not None:
         check_columns(dataset, weights=resolved.weights)
     words = placebo and bool(resolved.edits or resolved.augments)

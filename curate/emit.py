@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from ..data.dataset import Batch
+from ..data.pointers import Splices
 from . import resample, reweight, swap, topup
 from .changes import Changer, Changes, Copies
 from .edits import Edits, Ints, distinct, gather
 from .ledger import SCHEMA, entries, in_order, names_of
+from .places import Places, splices
 from .plan import EditStep
 from .prepare import Chunk, Prepared
 from .state import Added, State
@@ -36,6 +38,8 @@ class Part:
     parent : string array
         Key of the row that a copy is of, null for the others.
     ledger : Table
+    splices : Splices or None
+        Of conversations: the edits of each row in the strings of its messages.
     """
 
     batch: Batch | None
@@ -45,6 +49,7 @@ class Part:
     units: Units
     parent: Any
     ledger: pa.Table
+    splices: Splices | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +115,8 @@ class Emitter:
         changes = self.changer.changes(chunk)
         batch = chunk.scanned.batch
         units = self._units(chunk)
+        if chunk.paired:  # a pair is one row of the file
+            units = units.take(np.lexsort((units.position, units.repeat, units.variant, units.position // 2)))
         row = units.position - chunk.start
         text = self._text(chunk, changes, units, row)
         whole = units.n == chunk.n and not units.variant.any() and not units.repeat.any()
@@ -122,7 +129,14 @@ class Emitter:
         ledger = self._ledger(chunk, changes, units, parent, taken)
         self.counts.rows_in += chunk.n
         self.counts.rows_out += units.n
-        return Part(taken, text, taken.label, chunk.scanned.bucket[row], units, parent, ledger)
+        made_of = self._splices(chunk, changes, units, row)
+        return Part(taken, text, taken.label, chunk.scanned.bucket[row], units, parent, ledger, made_of)
+
+    def _splices(self, chunk: Chunk, changes: Changes, units: Units, row: Ints) -> Splices | None:
+        if chunk.scanned.tokens is None:
+            return None
+        variants = {0: changes.edits, **{copies.step.index + 1: copies.edits for copies in changes.copies}}
+        return splices(Places.of(chunk.scanned.batch, chunk.scanned.tokens), variants, units, row)
 
     def _units(self, chunk: Chunk) -> Units:
         if self.state is None:
@@ -185,7 +199,7 @@ class Emitter:
             return SCHEMA.empty_table()
         tokens = chunk.scanned.tokens
         assert tokens is not None
-        before = tokens.offsets[edits.row]
+        pointer, start, end = Places.of(chunk.scanned.batch, tokens).find(edits)
         after = pa.array(edits.texts, pa.string()).take(pa.array(edits.after))
         self.counts.edits += edits.n
         return entries(
@@ -194,8 +208,9 @@ class Emitter:
             edits.row + chunk.start,
             step=edits.step + 1,
             rule=self._rules().take(pa.array(edits.step)),
-            start=edits.start - before,
-            end=edits.end - before,
+            pointer=pointer,
+            start=start,
+            end=end,
             before=gather(tokens.data, edits.start, edits.end),
             after=after,
             reason=self._reasons(chunk, edits),
