@@ -153,7 +153,7 @@ def in_json(source: str, tree: Tree, *, escaped: bool = False) -> str:
 
 def _spliced(source: str, found: Iterable[tuple[int, int, str]]) -> str:
     parts, done = [], 0
-    for start, end, new in sorted(found):
+    for start, end, new in sorted(found, key=_span):
         parts += [source[done:start], new]
         done = end
     return "".join([*parts, source[done:]])
@@ -230,7 +230,7 @@ def _in_string(source: str, at: int, tree: Any, *, escaped: bool) -> list[tuple[
         made = [(_characters(data, value, one.start), _characters(data, value, one.end), one.new) for one in checked]
     else:  # the string holds JSON
         _find(value, _skip(value, 0), tree, made, escaped=_escaped(value, escaped))
-        made.sort()
+        made.sort(key=_span)
     places = _spelt(raw, [place for start, stop, _ in made for place in (start, stop)])
     return [
         (at + 1 + places[2 * number], at + 1 + places[2 * number + 1], json.dumps(new, ensure_ascii=escaped)[1:-1])
@@ -257,13 +257,18 @@ def _spelt(raw: str, places: Sequence[int]) -> list[int]:
 
 def _checked(data: bytes, cuts: Sequence[Cut]) -> list[Cut]:
     """The changes in order, each of words that stand there."""
-    ordered = sorted(cuts)
+    ordered = sorted(cuts, key=_span)
     done = 0
     for one in ordered:
         if not done <= one.start <= one.end <= len(data) or data[one.start : one.end] != _bytes(one.old):
             raise MisfitError
         done = one.end
     return ordered
+
+
+def _span(one: tuple[Any, ...]) -> tuple[int, int]:
+    """Where a change is; several that only insert at one place stay in their order."""
+    return one[0], one[1]
 
 
 def _characters(data: bytes, value: str, place: int) -> int:
