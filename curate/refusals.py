@@ -6,6 +6,7 @@ from ..data.config import Plan
 from ..data.conversations import Conversation
 from ..data.dataset import Dataset
 from ..data.errors import InputError
+from ..data.turns import TOOL_CALL
 
 
 def refuse(dataset: Dataset, plan: Plan, *, writes: bool) -> None:
@@ -82,7 +83,9 @@ def cautions(dataset: Dataset, plan: Plan) -> tuple[str, ...]:
     """
     if dataset.conversation is None:
         return ()
-    return tuple(
+    calls = TOOL_CALL in dataset.conversation.roles and any(step.do in {"scrub", "swap"} for step in plan.step)
+    said = ("words of tool calls are changed wherever they stand, in the names of arguments too",) if calls else ()
+    return said + tuple(
         f'step {number} writes "{step.with_}" into messages that a model learns to say; with = "neutral", or a swap, '
         "leaves sentences"
         for number, step in enumerate(plan.step, start=1)

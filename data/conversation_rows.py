@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .conversation_source import ConversationSource
 from .dataset import Batch, Columns, Dataset
+from .errors import InputError
 from .messages import SEGMENTS
 from .nested import changed_columns
 from .pointers import MisfitError, Splices, Tree, in_json
@@ -80,11 +82,24 @@ def rows_of_file(
         given = {name: values[::each] for name, values in given.items()}
     if splices is None or not len(splices.row):
         return table, given
+    _check_calls(splices)
     trees = replace(splices, row=splices.row // each).trees()
     made, wrong = spliced(table, trees)
     if wrong:
         raise ValueError(f"{len(wrong)} rows do not hold the words that were to be changed")
     return made, given
+
+
+def _check_calls(splices: Splices) -> None:
+    """Arguments of tool calls are JSON in a string: refuse words that would end a string in it."""
+    calls = pc.ends_with(splices.pointer, "/arguments")
+    breaks = pc.and_(calls, pc.match_substring_regex(splices.new, r'["\\\x00-\x1f]'))
+    if pc.any(breaks).as_py():
+        word = splices.new.filter(breaks)[0].as_py()
+        raise InputError(
+            f"the words {word!r} would break the JSON of a tool call's arguments; write others, or leave tool_call out "
+            "of --roles"
+        )
 
 
 def spliced(

@@ -106,7 +106,10 @@ def test_json_says_what_the_changed_value_says_and_comes_back_byte_for_byte(foun
 
 
 def test_all_that_is_not_edited_keeps_its_spelling():
-    line = r'{"z": 1.50e+3,"a" : "\u0041\/she\u00E9", "b":"\u0068e", "b": "\/he" , "é": [ "x" , {"t":"\t\ud83d\ude00 her"}]}'
+    line = (
+        r'{"z": 1.50e+3,"a" : "\u0041\/she\u00E9", "b":"\u0068e", '
+        r'"b": "\/he" , "é": [ "x" , {"t":"\t\ud83d\ude00 her"}]}'
+    )
     tree = {
         "a": [Cut(2, 5, "she", "he")],
         "b": [Cut(1, 3, "he", "she")],
@@ -114,7 +117,8 @@ def test_all_that_is_not_edited_keeps_its_spelling():
     }
     made = in_json(line, tree)
     assert made == (
-        r'{"z": 1.50e+3,"a" : "\u0041\/he\u00E9", "b":"\u0068e", "b": "\/she" , "é": [ "x" , {"t":"\t\ud83d\ude00 their"}]}'
+        r'{"z": 1.50e+3,"a" : "\u0041\/he\u00E9", "b":"\u0068e", '
+        r'"b": "\/she" , "é": [ "x" , {"t":"\t\ud83d\ude00 their"}]}'
     )
 
 
@@ -175,7 +179,9 @@ def test_steps_are_those_of_rfc_6901():
 PART = pa.struct([("type", pa.string()), ("text", pa.large_string())])
 TYPES = {
     "plain": pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
-    "large": pa.large_list(pa.struct([("content", pa.large_string()), ("role", pa.dictionary(pa.int8(), pa.string()))])),
+    "large": pa.large_list(
+        pa.struct([("content", pa.large_string()), ("role", pa.dictionary(pa.int8(), pa.string()))])
+    ),
     "named": pa.list_(pa.field("element", pa.struct([("content", pa.dictionary(pa.int32(), pa.string()))]))),
     "parts": pa.list_(pa.struct([("content", pa.list_(PART)), ("n", pa.int16())])),
 }
