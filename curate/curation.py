@@ -19,7 +19,7 @@ from .emit import Emitter
 from .ledger import SCHEMA
 from .plan import Resolved, axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
-from .refusals import cautions, refuse
+from .refusals import cautions, losses, refuse
 from .select import select
 from .state import State
 from .tables import effect
@@ -268,7 +268,7 @@ def _report(
         "counts": counted(emitter),
         "steps": [_step(index, resolved, emitter, state) for index in range(len(plan.step))],
         "effect": {},
-        "notes": list(resolved.notes),
+        "notes": [*resolved.notes, *losses(emitter.counts.alike)],
     }
     if written is not None:
         content["output"] |= {"name": written.name, "sha256": written.sha256, "files": written.files}

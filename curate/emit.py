@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..data.dataset import Batch
 from ..data.pointers import Splices
@@ -63,6 +64,8 @@ class Counts:
         Entries of the ledger.
     rows_edited : int
         Rows of the data with an edit.
+    alike : int
+        Preference pairs, copies included, whose replies differed and are the same text now.
     steps : dict of int to Counter
         By index of an editing step: edits, rows, unsure, short.
     groups : dict of int to Counter
@@ -76,6 +79,7 @@ class Counts:
     drops: int = 0
     weights: int = 0
     rows_edited: int = 0
+    alike: int = 0
     steps: dict[int, Counter[str]] = field(default_factory=dict)
     groups: dict[int, Counter[str]] = field(default_factory=dict)
 
@@ -119,6 +123,8 @@ class Emitter:
             units = units.take(np.lexsort((units.position, units.repeat, units.variant, units.position // 2)))
         row = units.position - chunk.start
         text = self._text(chunk, changes, units, row)
+        if chunk.paired:
+            self.counts.alike += _alike(text, units) - _alike(batch.text.take(pa.array(row)), units)
         whole = units.n == chunk.n and not units.variant.any() and not units.repeat.any()
         made = (units.variant > 0) | (units.repeat > 0)
         parent = names_of(units.root)
@@ -333,3 +339,12 @@ class Emitter:
             ])  # fmt: skip
         text = added.pool.text.take(pa.array(place))
         return Part(None, text, label, added.pool.bucket[place], units, parent, ledger)
+
+
+def _alike(text: Any, units: Units) -> int:
+    """How many pairs have twice the same text, of those that are whole."""
+    both = units.position[1:] // 2 == units.position[:-1] // 2
+    both &= (units.variant[1:] == units.variant[:-1]) & (units.repeat[1:] == units.repeat[:-1])
+    first = np.flatnonzero(both)
+    same = pc.equal(text.take(pa.array(first)), text.take(pa.array(first + 1)))
+    return int(pc.sum(same).as_py() or 0)

@@ -83,11 +83,31 @@ def cautions(dataset: Dataset, plan: Plan) -> tuple[str, ...]:
     """
     if dataset.conversation is None:
         return ()
-    calls = TOOL_CALL in dataset.conversation.roles and any(step.do in {"scrub", "swap"} for step in plan.step)
-    said = ("words of tool calls are changed wherever they stand, in the names of arguments too",) if calls else ()
-    return said + tuple(
-        f'step {number} writes "{step.with_}" into messages that a model learns to say; with = "neutral", or a swap, '
-        "leaves sentences"
-        for number, step in enumerate(plan.step, start=1)
-        if step.do == "scrub" and step.with_ not in {"neutral", "drop"}
+    talk = dataset.conversation
+    said = []
+    if TOOL_CALL in talk.roles and any(step.do in {"scrub", "swap"} for step in plan.step):
+        said.append("words of tool calls are changed wherever they stand, in the names of arguments too")
+    for number, step in enumerate(plan.step, start=1):
+        if step.do == "scrub" and step.with_ not in {"neutral", "drop"}:
+            said.append(
+                f'step {number} writes "{step.with_}" into messages that a model learns to say; with = "neutral", or a '
+                "swap, leaves sentences"
+            )
+        elif step.do == "swap" and talk.format == "preference":
+            said.append(f"step {number} swaps words of the replies; the prompt that they share stays as it is")
+        elif step.do == "swap" and "user" not in talk.roles:
+            said.append(
+                f"step {number} swaps words of {' and '.join(talk.roles)} messages, so that an answer may no longer "
+                f"fit its question; --roles user,{','.join(talk.roles)} swaps both"
+            )
+    return tuple(said)
+
+
+def losses(alike: int) -> tuple[str, ...]:
+    """What a reader of the report should know of what was lost: pairs whose two replies became the same text."""
+    if not alike:
+        return ()
+    return (
+        f"{alike:,} preference pairs have twice the same reply now, so nothing is to be learnt from them: the edited "
+        "words were all that differed",
     )

@@ -429,6 +429,27 @@ def test_a_mask_in_messages_is_pointed_out(tmp_path):
     assert run(plain, plan(MASK)).report["notes"] == []
 
 
+def test_what_a_swap_of_some_roles_leaves_is_pointed_out(tmp_path):
+    chat, pair = lines(tmp_path / "a.jsonl", TALK), lines(tmp_path / "b.jsonl", pairs())
+
+    def notes(path, **options):
+        return run(evenset.data.open(path, **options), plan(SWAP), dry_run=True).report["notes"]
+
+    assert any("--roles user,assistant swaps both" in note for note in notes(chat))
+    assert notes(chat, roles=["user", "assistant"]) == []
+    assert any("the prompt that they share stays" in note for note in notes(pair))
+
+
+def test_pairs_that_an_edit_makes_alike_are_counted(tmp_path):
+    rows = [{"chosen": "He is.", "rejected": "She is."}, {"chosen": "Yes.", "rejected": "Yes."}, *pairs(2)]
+    data = evenset.data.open(lines(tmp_path / "a.jsonl", rows), format="preference")
+    said = [note for note in run(data, plan(DROP), dry_run=True).report["notes"] if "twice the same reply" in note]
+    assert [note.split()[0] for note in said] == ["1"]
+    assert not any("twice" in note for note in run(data, plan(SWAP, AUGMENT), dry_run=True).report["notes"])
+    # In memory a reply is a row of its own.
+    assert run(data, plan(UNDER)).rows.num_rows < 8
+
+
 def test_where_messages_stand_is_asked_for_only_to_write_them(tmp_path, monkeypatch):
     path = lines(tmp_path / "a.jsonl", [{**row, "label": "ab"[n % 2]} for n, row in enumerate(TALK * 20)])
     asked = []
