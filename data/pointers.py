@@ -227,15 +227,24 @@ def _in_string(source: str, at: int, tree: Any, *, escaped: bool) -> list[tuple[
     if isinstance(tree, list):
         data = _bytes(value)
         checked = _checked(data, tree)
+        if data.isascii() and "\\" not in raw:  # each byte is a character and stands for itself
+            return [(at + 1 + start, at + 1 + end, _quoted(new, escaped=escaped)) for start, end, _, new in checked]
         made = [(_characters(data, value, one.start), _characters(data, value, one.end), one.new) for one in checked]
     else:  # the string holds JSON
         _find(value, _skip(value, 0), tree, made, escaped=_escaped(value, escaped))
         made.sort(key=_span)
     places = _spelt(raw, [place for start, stop, _ in made for place in (start, stop)])
     return [
-        (at + 1 + places[2 * number], at + 1 + places[2 * number + 1], json.dumps(new, ensure_ascii=escaped)[1:-1])
+        (at + 1 + places[2 * number], at + 1 + places[2 * number + 1], _quoted(new, escaped=escaped))
         for number, (_, _, new) in enumerate(made)
     ]
+
+
+def _quoted(text: str, *, escaped: bool) -> str:
+    """A text as it stands between the quotes of a JSON string."""
+    if text.isascii() and text.isalnum():
+        return text
+    return json.dumps(text, ensure_ascii=escaped)[1:-1]
 
 
 def _spelt(raw: str, places: Sequence[int]) -> list[int]:
@@ -281,5 +290,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _skip(source: str, at: int) -> int:
+    if source[at] not in " \t\r\n":
+        return at
     blanks = _BLANKS.match(source, at)
     return at if blanks is None else blanks.end()
