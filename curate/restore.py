@@ -69,6 +69,10 @@ def restore(
     rows of the original are written, after every curated one has been held against them. The texts are those of
     the original byte for byte, and the order is its order; how a file is otherwise written (quotes, row groups) need
     not be.
+
+    Of conversations every row of a parquet or arrow file equals that of the original, value and type. In JSON lines the
+    line is that of the original byte for byte: rows without an edit always, edited ones unless their edited words
+    themselves were spelt otherwise than the rest of the line spells (é in one place, ``\\u00e9`` in another).
     """
     book = read_ledger(ledger)
     about = book.about["input"]
@@ -177,7 +181,9 @@ def _check(changed: Dataset, book: Ledger) -> None:
     if len(known) and np.isin(known, np.concatenate(keys)).mean() < _SAME_ROWS:
         raise InputError(f"{other}: it names other rows; give the ledger that curation wrote beside these")
     first = min((part[2] for part in parts if part[1]), default=-1)
-    where = f"row {first + 1} no longer reads as it did" if first >= 0 else "elsewhere than in the words that it edited"
+    where = "elsewhere than in the words that it edited"
+    if first >= 0:
+        where = f"row {first + 1} no longer reads as it did, or rows changed places"
     raise InputError(f'"{name}" was changed by hand after curation ({where}); restore the file that curation wrote')
 
 

@@ -515,6 +515,10 @@ def test_files_and_ledgers_that_do_not_belong_together(tmp_path):
     refused("the ledger was cut short", book=cut)
     pq.write_table(table.replace_schema_metadata({"evenset": "{"}), cut)
     refused("says nothing of itself", book=cut)
+    broken = bytearray(ledger.read_bytes())
+    broken[4:400] = bytes(396)
+    cut.write_bytes(broken)
+    refused("the ledger .* is damaged", book=cut)
     wrong = table.set_column(table.schema.get_field_index("after"), "after", pa.array(["x"] * table.num_rows))
     pq.write_table(wrong, cut)
     refused("the ledger .* was changed by hand", book=cut)
@@ -537,6 +541,28 @@ def test_dropped_conversations_need_their_original(tmp_path):
         restore(out, ledger, original=tmp_path / "c.jsonl", out=tmp_path / "back")
     assert not (tmp_path / "back").exists()
     assert restore(out, ledger, original=path, out=tmp_path / "back").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_weights_that_were_written_over_come_back(form, tmp_path):
+    rows = [{**row, "weight": 1 + n % 3, "label": "ab"[n % 2]} for n, row in enumerate(spoken())]
+    path = tmp_path / f"a.{form}"
+    if form == "jsonl":
+        lines(path, rows)
+    else:
+        table = pa.Table.from_pylist(rows)
+        at = table.schema.get_field_index("weight")
+        pq.write_table(table.set_column(at, "weight", table["weight"].cast(pa.int8())), path)
+    _, out = curated(path, plan(SWAP, WEIGH), tmp_path / "out", label="label", weight="weight")
+    same(restore(out, tmp_path / "out" / "ledger.parquet", out=tmp_path / "back"), path)
+
+
+def test_labels_made_of_the_messages(tmp_path):
+    jobs = ["She is a nurse.", "He is a nurse.", "He is a surgeon.", "He is a surgeon.", "She is a nurse."]
+    path = lines(tmp_path / "a.jsonl", [{"messages": [turn("assistant", jobs[n % 5])], "n": n} for n in range(30)])
+    curation, out = curated(path, plan(SWAP, UNDER, WEIGH), tmp_path / "out", label="axis:occupations")
+    assert curation.report["counts"]["drops"]
+    same(restore(out, tmp_path / "out" / "ledger.parquet", original=path, out=tmp_path / "back"), path)
 
 
 def test_ledgers_of_the_first_form_still_restore(tmp_path):
