@@ -40,12 +40,13 @@ SCHEMA = pa.schema([
 """Columns of the ledger.
 
 row: key of the row, or of the copy; position: number of the row in the original data, from 0 (of preference pairs each
-reply is a row: those of pair k are 2k and 2k + 1), for a copy that of its parent, for a row of a pool null; op: "edit", "copy", "drop" or "weight"; step: number of the plan's step, from 1;
-pointer: of an edit in a conversation, the JSON pointer (RFC 6901) to the string within its row of the file, such as
-/messages/2/content; it may go through a string that holds JSON; null where the row has one text. start, end: bytes of
-the UTF-8 of that string, or of the raw text, before any edit: row, pointer and span name an edit. before, after: the
-words of an edit, or before: the weight that was written over; value:
-the weight; parent: of a copy, the key of the row that it was made of ("pool:KEY" for a row of a pool).
+reply is a row: those of pair k are 2k and 2k + 1), for a copy that of its parent, for a row of a pool null; op: "edit",
+"copy", "drop" or "weight"; step: number of the plan's step, from 1; pointer: of an edit in a conversation, the JSON
+pointer (RFC 6901) to the string within its row of the file, such as /messages/2/content; it may go through a string
+that holds JSON; null where the row has one text; start, end: bytes of the UTF-8 of that string, or of the raw text,
+before any edit: row, pointer and span name an edit; before, after: the words of an edit, or before: the weight that was
+written over; value: the weight; parent: of a copy, the key of the row that it was made of ("pool:KEY" for a row of a
+pool).
 """
 
 VERSION = "evenset.ledger/2"

@@ -72,7 +72,7 @@ def restore(
 
     Of conversations every row of a parquet or arrow file equals that of the original, value and type. In JSON lines the
     line is that of the original byte for byte: rows without an edit always, edited ones unless their edited words
-    themselves were spelt otherwise than the rest of the line spells (é in one place, ``\\u00e9`` in another).
+    themselves were spelt otherwise than the rest of the line spells: é in one place, its code in another.
     """
     book = read_ledger(ledger)
     about = book.about["input"]

@@ -165,7 +165,7 @@ class RowWriter:
             Read with all columns (`Dataset.batches` without `columns`; of conversations with `columns_to_read`), whole
             or a part of it (`Batch.take`).
         text : Arrow array of strings, optional
-            New texts, one a row. Of conversations they are not looked at.
+            New texts, one a row. Of conversations it is `splices` that is written.
         extra : dict of name to Arrow array, optional
             Values of the extra columns; one that is left out is null.
         splices : Splices, optional
@@ -181,6 +181,8 @@ class RowWriter:
         self, batch: Batch, text: pa.Array | None, extra: Mapping[str, pa.Array], splices: Splices | None
     ) -> None:
         if self._talk is not None:
+            if splices is None and text is not None and text.cast(pa.large_string()) != batch.text:
+                raise ValueError("texts of conversations change by splices, or they would be written unchanged")
             self._see(batch.table)
             table, extra = rows_of_file(self._talk, batch, splices, extra)
             self._put(table, batch.file, None, extra)

@@ -20,6 +20,7 @@ from evenset.data.conversation_source import ConversationSource
 from evenset.data.errors import InputError
 from evenset.data.messages import SEGMENTS
 from evenset.data.tokens import tokenize
+from evenset.data.writers import open_writer
 
 
 def plan(*steps):
@@ -338,6 +339,21 @@ def test_a_transcript_and_json_in_a_string(tmp_path):
         "So he is", "So she is"
     )
     assert curation.ledger["pointer"][0].as_py() == "/messages/2/content"
+
+
+def test_texts_never_go_nowhere(tmp_path):
+    path = lines(tmp_path / "a.jsonl", TALK)
+    data = evenset.data.open(path)
+    (batch,) = data.batches()
+    with open_writer(tmp_path / "b.jsonl", like=data) as writer:
+        writer.write(batch, text=batch.text)
+    assert (tmp_path / "b.jsonl").read_bytes() == path.read_bytes()
+    with (
+        pytest.raises(ValueError, match="change by splices"),
+        open_writer(tmp_path / "c.jsonl", like=data) as writer,
+    ):
+        writer.write(batch, text=pa.array(["x"] * batch.n))
+    assert not (tmp_path / "c.jsonl").exists()
 
 
 # -- preference pairs --------------------------------------------------------------------------------------------------
