@@ -121,7 +121,7 @@ class LedgerWriter:
 
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         # Keys hardly come twice, so a dictionary of them would only cost time.
-        few = ["op", "rule", "reason", "before", "after"]
+        few = ["op", "rule", "reason", "pointer", "before", "after"]
         self._writer = pq.ParquetWriter(str(path), SCHEMA, compression="zstd", use_dictionary=few)
 
     def write(self, table: pa.Table) -> None:
@@ -160,13 +160,31 @@ class Ledger:
         """How many rows were dropped."""
         return int(self.about["counts"]["drops"])
 
-    def edits(self) -> pa.Table:
-        """Edits of rows of the data themselves (not of copies), by position and place."""
+    def edits(self) -> Iterator[pa.Table]:
+        """Edits of rows of the data themselves (not of copies), some at a time in the order of the rows.
+
+        Raises
+        ------
+        InputError
+            When they are out of order, or the file is damaged.
+        """
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        columns = ["position", "start", "end", "before", "after", "row", *(["pointer"] if self.pointers else [])]
-        filters = [("op", "==", "edit"), ("parent", "is_null", None)]
-        return self._read(pq, columns, filters).sort_by([("position", "ascending"), ("start", "ascending")])
+        columns = ["position", "start", "end", "before", "after", *(["pointer"] if self.pointers else [])]
+        last = -1
+        with self._whole(), pq.ParquetFile(self.path) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=[*columns, "op", "parent"])
+                own = pc.and_(pc.equal(table["op"], "edit"), pc.is_null(table["parent"]))
+                table = table.filter(own).select(columns)
+                place = table["position"].to_numpy()
+                if not len(place):
+                    continue
+                if place[0] < last or (np.diff(place) < 0).any():
+                    raise InputError(f'the ledger "{self.path.name}" was changed by hand: its rows are out of order')
+                last = int(place[-1])
+                yield table
 
     def dropped(self) -> npt.NDArray[np.int64]:
         """Positions of the dropped rows, ascending."""
@@ -212,6 +230,28 @@ class Ledger:
                 f'the ledger "{self.path.name}" is damaged ({str(error).splitlines()[0]}); take the one that curation '
                 "wrote, or curate again"
             ) from None
+
+
+class EditReader:
+    """The edits of a ledger, read on as the rows go by."""
+
+    def __init__(self, book: Ledger) -> None:
+        self._parts = book.edits()
+        self._held: pa.Table | None = None
+
+    def between(self, first: int, last: int) -> pa.Table | None:
+        """Edits of the rows from `first` to `last`, by position and place; to be asked for in ascending order."""
+        while self._held is None or not self._held.num_rows or self._held["position"][-1].as_py() <= last:
+            part = next(self._parts, None)
+            if part is None:
+                break
+            self._held = part if self._held is None else pa.concat_tables([self._held, part])
+        if self._held is None:
+            return None
+        low, high = np.searchsorted(self._held["position"].to_numpy(), [first, last + 1])
+        found = self._held.slice(int(low), int(high - low))
+        self._held = self._held.slice(int(high))
+        return found.sort_by([("position", "ascending"), ("start", "ascending")])
 
 
 def read_ledger(path: str | Path) -> Ledger:

@@ -16,7 +16,7 @@ from ..data.dataset import Batch, Dataset
 from ..data.readers_jsonl import LINE
 from ..data.writers_text import edited
 from .edits import Bools, Edits, Ints, distinct, gather, raw_bytes, splice
-from .ledger import Ledger
+from .ledger import EditReader, Ledger
 from .write import PARENT, WEIGHT
 
 
@@ -64,12 +64,11 @@ class Undone:
         self.book = book
         self.rows = 0
         self.dropped = book.dropped()
-        self.edits = book.edits()
-        self.position = self.edits["position"].to_numpy()
 
     def parts(self) -> Iterator[Part]:
         """The rows in order."""
         self.rows = kept = 0
+        reader = EditReader(self.book)
         before = old_weights(self.book)
         for batch in self.changed.batches():
             own = np.flatnonzero(~made_rows(batch.table, self.book))
@@ -82,14 +81,13 @@ class Undone:
             mine = batch if len(own) == batch.n else batch.take(own)
             weights = None if before is None else between(before, before["position"].to_numpy(), position)["before"]
             mine = replace(mine, table=cleaned(mine.table, self.book, weights))
-            text, edits, bad = self._undo(mine.text, position)
+            text, edits, bad = self._undo(mine.text, position, reader.between(int(position[0]), int(position[-1])))
             extra = {} if weights is None or self.changed.form == "jsonl" else {WEIGHT: weights.combine_chunks()}
             yield Part(mine, text, extra, edits, len(bad), int(where[bad[0]]) if len(bad) else -1)
 
-    def _undo(self, text: Any, position: Ints) -> tuple[Any, int, Ints]:
+    def _undo(self, text: Any, position: Ints, some: pa.Table | None) -> tuple[Any, int, Ints]:
         """Texts with the edits undone, how many there were, and the rows in which they do not stand."""
-        some = between(self.edits, self.position, position)
-        if not some.num_rows:
+        if some is None or not some.num_rows:
             return text, 0, position[:0]
         data, offsets = raw_bytes(text)
         row = np.searchsorted(position, some["position"].to_numpy())

@@ -16,7 +16,7 @@ from ..data.errors import InputError
 from ..data.pointers import Splices
 from ..data.readers_jsonl import LINE
 from .edits import Ints, raw_bytes
-from .ledger import Ledger
+from .ledger import EditReader, Ledger
 from .undo import between, cleaned, made_rows, old_weights, positions
 from .write import WEIGHT
 
@@ -72,12 +72,11 @@ class UndoneFile:
         self.rows = 0
         self.each = rows_each(book)
         self.dropped = book.dropped() // self.each
-        self.edits = _in_strings(book.edits(), self.each)
-        self.row = self.edits["row"].to_numpy()
 
     def parts(self) -> Iterator[FilePart]:
         """The rows in order."""
         self.rows = kept = 0
+        reader = EditReader(self.book)
         before = old_weights(self.book)
         for piece in read_file(self.changed):
             own = np.flatnonzero(~made_rows(piece.table, self.book))
@@ -90,9 +89,13 @@ class UndoneFile:
             table = piece.table.take(pa.array(own)) if len(own) < piece.table.num_rows else piece.table
             weights = None if before is None else between(before, before["position"].to_numpy(), row)["before"]
             table = cleaned(table, self.book, weights)
-            some = between(self.edits, self.row, row)
-            local = np.searchsorted(row, some["row"].to_numpy())
-            table, wrong = spliced(table, _backwards(some, local).trees(), escaped=self._escaped())
+            found = reader.between(int(row[0]) * self.each, int(row[-1]) * self.each + self.each - 1)
+            local = row[:0]
+            wrong: list[int] = []
+            if found is not None and found.num_rows:
+                some = _in_strings(found, self.each)
+                local = np.searchsorted(row, some["row"].to_numpy())
+                table, wrong = spliced(table, _backwards(some, local).trees(), escaped=self._escaped())
             extra = {} if weights is None or self.changed.form == "jsonl" else {WEIGHT: weights.combine_chunks()}
             first = int(where[wrong[0]]) if wrong else -1
             yield FilePart(replace(piece, table=table), extra, len(np.unique(local)), len(wrong), first)
@@ -114,7 +117,7 @@ def read_file(dataset: Dataset) -> Iterator[Piece]:
 def _in_strings(edits: pa.Table, each: int) -> pa.Table:
     """Edits by row of the file, string and place; `row` is that of the file."""
     row = edits["position"].to_numpy() // each
-    edits = edits.set_column(edits.schema.get_field_index("row"), "row", pa.array(row))
+    edits = edits.append_column("row", pa.array(row))
     return edits.sort_by([("row", "ascending"), ("pointer", "ascending"), ("start", "ascending")])
 
 

@@ -155,7 +155,11 @@ def write_all(
             metadata = {
                 "schema": VERSION,
                 **about(),
-                "input": {**_described(dataset, emitter), "rows": emitter.counts.rows_in, "ascii": writer.ascii},
+                "input": {
+                    **_described(dataset, emitter),
+                    "rows": emitter.counts.rows_in,
+                    **({} if dataset.conversation is None else {"ascii": writer.ascii}),
+                },
                 "output": {
                     "name": name,
                     "sha256": written.sha256,

@@ -531,6 +531,8 @@ def test_files_and_ledgers_that_do_not_belong_together(tmp_path):
     refused("the ledger was cut short", book=cut)
     pq.write_table(table.replace_schema_metadata({"evenset": "{"}), cut)
     refused("says nothing of itself", book=cut)
+    pq.write_table(table.take(pa.array(range(table.num_rows))[::-1]), cut)
+    refused("the ledger .* rows are out of order", book=cut)
     broken = bytearray(ledger.read_bytes())
     broken[4:400] = bytes(396)
     cut.write_bytes(broken)
@@ -540,6 +542,26 @@ def test_files_and_ledgers_that_do_not_belong_together(tmp_path):
     refused("the ledger .* was changed by hand", book=cut)
     back = restore(rows, ledger, out=tmp_path / "back")
     assert back.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("sizes", [(60, 1 << 20), (1 << 20, 90), (80, 80)])
+def test_ledger_and_rows_are_read_side_by_side(form, sizes, tmp_path, monkeypatch):
+    path = tmp_path / f"a.{form}"
+    if form == "jsonl":
+        rows = [{**row, "label": "ab"[n % 3 == 0]} for n, row in enumerate(spoken(60))]
+        lines(path, rows)
+    else:
+        path.write_text("text,label\r\n" + "".join(f"{row['messages'][1]['content']},a\r\n" for row in spoken(60)))
+    monkeypatch.setattr("evenset.data.normalise.BATCH_BYTES", sizes[0])
+    monkeypatch.setattr("evenset.data.streams.CHUNK", sizes[0])
+    monkeypatch.setattr("evenset.data.readers_jsonl.CHUNK", sizes[0])
+    _, out = curated(path, plan(SWAP, {**AUGMENT, "axis": "identity", "to": "random"}), tmp_path / "out")
+    groups = pq.read_metadata(tmp_path / "out" / "ledger.parquet").num_row_groups
+    assert (groups > 5) is (sizes[0] < 100)
+    monkeypatch.setattr("evenset.data.normalise.BATCH_BYTES", sizes[1])
+    monkeypatch.setattr("evenset.data.readers_jsonl.CHUNK", sizes[1])
+    same(restore(out, tmp_path / "out" / "ledger.parquet", out=tmp_path / "back"), path)
 
 
 def test_dropped_conversations_need_their_original(tmp_path):
