@@ -123,6 +123,8 @@ class Changer:
         for step in augments:
             own, unsure[step.index] = self._real(step, chunk, aimed)
             rows = distinct(own.row)
+            if chunk.paired:  # a copy of a pair has both its replies
+                rows = distinct(np.concatenate([rows & ~1, rows | 1]))
             if self.placebo:
                 lots = self._placebo(step, chunk, own, made)
                 short[step.index] = own.n - lots.n
@@ -135,7 +137,7 @@ class Changer:
     def _real(self, step: EditStep, chunk: Chunk, taken: Edits) -> tuple[Edits, int]:
         tokens = chunk.scanned.tokens
         assert tokens is not None
-        return step.how.edits(tokens, chunk.scanned.matches[step.lexicon.name], chunk.keys, taken, seed=self.seed)
+        return step.how.edits(tokens, chunk.scanned.matches[step.lexicon.name], chunk.draws, taken, seed=self.seed)
 
     def _placebo(self, step: EditStep, chunk: Chunk, real: Edits, taken: Edits) -> Edits:
         """As many changes of the same kind to random words of the same rows and frequency."""

@@ -22,7 +22,7 @@ from .ledger import SCHEMA
 from .parted import Parted, cuttable, fingerprint, stage_of
 from .plan import Resolved, axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
-from .refusals import refuse
+from .refusals import cautions, losses, refuse
 from .select import select
 from .state import State
 from .tables import effect
@@ -182,12 +182,13 @@ def run(
     >>> curation.rows["text"].to_pylist(), curation.ledger["before"].to_pylist()
     (['_ ran.', 'It ran.'], ['She'])
     """
-    if isinstance(data, Dataset):
-        refuse(data, plan, writes=out is not None or dry_run)
+    if isinstance(data, Dataset | Prepared):
+        refuse(data if isinstance(data, Dataset) else data.dataset, plan, writes=out is not None or dry_run)
     specs = list(dict.fromkeys([*(axes or ()), *axes_of(plan)]))
     prepared = _prepared(data, specs, in_memory=out is None and not dry_run)
     dataset = prepared.dataset
     resolved = resolve(plan, prepared.axes, prepared.scanner.matchers)
+    resolved = replace(resolved, notes=(*resolved.notes, *cautions(dataset, plan)))
     if out is not None:
         check_columns(dataset, weights=resolved.weights)
     who = Engine.parse(engine, workers)
@@ -317,7 +318,7 @@ def _report(
         "counts": counted(emitter),
         "steps": [_step(index, resolved, emitter, state) for index in range(len(plan.step))],
         "effect": {},
-        "notes": list(resolved.notes),
+        "notes": [*resolved.notes, *losses(emitter.counts.alike)],
     }
     if written is not None:
         content["output"] |= {"name": written.name, "sha256": written.sha256, "files": written.files}

@@ -10,12 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..data.dataset import Batch
+from ..data.pointers import Splices
 from . import resample, reweight, swap, topup
 from .changes import Changer, Changes, Copies
 from .edits import Edits, Ints, distinct, gather
 from .ledger import SCHEMA, entries, in_order, names_of
+from .places import Places, splices
 from .plan import EditStep
 from .prepare import Chunk, Prepared
 from .state import Added
@@ -37,6 +40,8 @@ class Part:
     parent : string array
         Key of the row that a copy is of, null for the others.
     ledger : Table
+    splices : Splices or None
+        Of conversations: the edits of each row in the strings of its messages.
     """
 
     batch: Batch | None
@@ -46,6 +51,7 @@ class Part:
     units: Units
     parent: Any
     ledger: pa.Table
+    splices: Splices | None = None
 
 
 class Decided(Protocol):
@@ -74,6 +80,8 @@ class Counts:
         Entries of the ledger.
     rows_edited : int
         Rows of the data with an edit.
+    alike : int
+        Preference pairs, copies included, whose replies differed and are the same text now.
     steps : dict of int to Counter
         By index of an editing step: edits, rows, unsure, short.
     groups : dict of int to Counter
@@ -87,6 +95,7 @@ class Counts:
     drops: int = 0
     weights: int = 0
     rows_edited: int = 0
+    alike: int = 0
     steps: dict[int, Counter[str]] = field(default_factory=dict)
     groups: dict[int, Counter[str]] = field(default_factory=dict)
 
@@ -139,8 +148,12 @@ class Emitter:
         changes = self.changer.changes(chunk)
         batch = chunk.scanned.batch
         units = self._units(chunk)
+        if chunk.paired:  # a pair is one row of the file
+            units = units.take(np.lexsort((units.position, units.repeat, units.variant, units.position // 2)))
         row = units.position - chunk.start
         text = self._text(chunk, changes, units, row)
+        if chunk.paired:
+            self.counts.alike += _alike(text, units) - _alike(batch.text.take(pa.array(row)), units)
         whole = units.n == chunk.n and not units.variant.any() and not units.repeat.any()
         made = (units.variant > 0) | (units.repeat > 0)
         parent = pa.nulls(units.n, pa.string())
@@ -152,7 +165,14 @@ class Emitter:
         ledger = self._ledger(chunk, changes, units, parent, taken)
         self.counts.rows_in += chunk.n
         self.counts.rows_out += units.n
-        return Part(taken, text, taken.label, chunk.scanned.bucket[row], units, parent, ledger)
+        made_of = self._splices(chunk, changes, units, row)
+        return Part(taken, text, taken.label, chunk.scanned.bucket[row], units, parent, ledger, made_of)
+
+    def _splices(self, chunk: Chunk, changes: Changes, units: Units, row: Ints) -> Splices | None:
+        if chunk.scanned.tokens is None:
+            return None
+        variants = {0: changes.edits, **{copies.step.index + 1: copies.edits for copies in changes.copies}}
+        return splices(Places.of(chunk.scanned.batch, chunk.scanned.tokens), variants, units, row)
 
     def _units(self, chunk: Chunk) -> Units:
         if self.state is None:
@@ -216,7 +236,7 @@ class Emitter:
             return SCHEMA.empty_table()
         tokens = chunk.scanned.tokens
         assert tokens is not None
-        before = tokens.offsets[edits.row]
+        pointer, start, end = Places.of(chunk.scanned.batch, tokens).find(edits)
         after = pa.array(edits.texts, pa.string()).take(pa.array(edits.after))
         self.counts.edits += edits.n
         return entries(
@@ -225,8 +245,9 @@ class Emitter:
             edits.row + chunk.start,
             step=edits.step + 1,
             rule=self._rules().take(pa.array(edits.step)),
-            start=edits.start - before,
-            end=edits.end - before,
+            pointer=pointer,
+            start=start,
+            end=end,
             before=gather(tokens.data, edits.start, edits.end),
             after=after,
             reason=self._reasons(chunk, edits),
@@ -346,3 +367,12 @@ class Emitter:
             ])  # fmt: skip
         text = added.pool.text.take(pa.array(place))
         return Part(None, text, label, added.pool.bucket[place], units, parent, ledger)
+
+
+def _alike(text: Any, units: Units) -> int:
+    """How many pairs have twice the same text, of those that are whole."""
+    both = units.position[1:] // 2 == units.position[:-1] // 2
+    both &= (units.variant[1:] == units.variant[:-1]) & (units.repeat[1:] == units.repeat[:-1])
+    first = np.flatnonzero(both)
+    same = pc.equal(text.take(pa.array(first)), text.take(pa.array(first + 1)))
+    return int(pc.sum(same).as_py() or 0)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ SCHEMA = pa.schema([
     ("op", pa.string()),
     ("step", pa.int32()),
     ("rule", pa.string()),
+    ("pointer", pa.string()),
     ("start", pa.int64()),
     ("end", pa.int64()),
     ("before", pa.string()),
@@ -37,13 +39,18 @@ SCHEMA = pa.schema([
 ])  # fmt: skip
 """Columns of the ledger.
 
-row: key of the row, or of the copy; position: number of the row in the original data, from 0, for a copy that of
-its parent, for a row of a pool null; op: "edit", "copy", "drop" or "weight"; step: number of the plan's step, from 1;
-start, end: bytes of the raw text; before, after: the words of an edit, or before: the weight that was written over;
-value: the weight; parent: of a copy, the key of the row that it was made of ("pool:KEY" for a row of a pool).
+row: key of the row, or of the copy; position: number of the row in the original data, from 0 (of preference pairs each
+reply is a row: those of pair k are 2k and 2k + 1), for a copy that of its parent, for a row of a pool null; op: "edit",
+"copy", "drop" or "weight"; step: number of the plan's step, from 1; pointer: of an edit in a conversation, the JSON
+pointer (RFC 6901) to the string within its row of the file, such as /messages/2/content; it may go through a string
+that holds JSON; null where the row has one text; start, end: bytes of the UTF-8 of that string, or of the raw text,
+before any edit: row, pointer and span name an edit; before, after: the words of an edit, or before: the weight that was
+written over; value: the weight; parent: of a copy, the key of the row that it was made of ("pool:KEY" for a row of a
+pool).
 """
 
-VERSION = "evenset.ledger/1"
+VERSION = "evenset.ledger/2"
+_READ = ("evenset.ledger/1", VERSION)
 _KEY = b"evenset"
 
 
@@ -114,7 +121,7 @@ class LedgerWriter:
 
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         # Keys hardly come twice, so a dictionary of them would only cost time.
-        few = ["op", "rule", "reason", "before", "after"]
+        few = ["op", "rule", "reason", "pointer", "before", "after"]
         self._writer = pq.ParquetWriter(str(path), SCHEMA, compression="zstd", use_dictionary=few)
 
     def write(self, table: pa.Table) -> None:
@@ -144,17 +151,40 @@ class Ledger:
     about: dict[str, Any]
 
     @property
+    def pointers(self) -> bool:
+        """Whether edits say in which string of their row they are."""
+        return bool(self.about["schema"] != _READ[0])
+
+    @property
     def drops(self) -> int:
         """How many rows were dropped."""
         return int(self.about["counts"]["drops"])
 
-    def edits(self) -> pa.Table:
-        """Edits of rows of the data themselves (not of copies), by position and place."""
+    def edits(self) -> Iterator[pa.Table]:
+        """Edits of rows of the data themselves (not of copies), some at a time in the order of the rows.
+
+        Raises
+        ------
+        InputError
+            When they are out of order, or the file is damaged.
+        """
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        columns = ["position", "start", "end", "before", "after", "row"]
-        filters = [("op", "==", "edit"), ("parent", "is_null", None)]
-        return self._read(pq, columns, filters).sort_by([("position", "ascending"), ("start", "ascending")])
+        columns = ["position", "start", "end", "before", "after", *(["pointer"] if self.pointers else [])]
+        last = -1
+        with self._whole(), pq.ParquetFile(self.path) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=[*columns, "op", "parent"])
+                own = pc.and_(pc.equal(table["op"], "edit"), pc.is_null(table["parent"]))
+                table = table.filter(own).select(columns)
+                place = table["position"].to_numpy()
+                if not len(place):
+                    continue
+                if place[0] < last or (np.diff(place) < 0).any():
+                    raise InputError(f'the ledger "{self.path.name}" was changed by hand: its rows are out of order')
+                last = int(place[-1])
+                yield table
 
     def dropped(self) -> npt.NDArray[np.int64]:
         """Positions of the dropped rows, ascending."""
@@ -175,7 +205,8 @@ class Ledger:
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        table = pq.read_table(self.path, columns=["row", "parent"], filters=pc.field("op") != "drop")
+        with self._whole():
+            table = pq.read_table(self.path, columns=["row", "parent"], filters=pc.field("op") != "drop")
         names = pc.coalesce(table["parent"], table["row"])
         names = pc.unique(names.filter(pc.invert(pc.starts_with(names, "pool:"))))
         return np.array([int(name, 16) for name in names.to_pylist()], np.uint64)
@@ -187,7 +218,40 @@ class Ledger:
         for name, kind, value in filters:
             one = pc.field(name).is_null() if kind == "is_null" else pc.field(name) == value
             wanted = one if wanted is None else wanted & one
-        return pq.read_table(self.path, columns=columns, filters=wanted)
+        with self._whole():
+            return pq.read_table(self.path, columns=columns, filters=wanted)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(
+                f'the ledger "{self.path.name}" is damaged ({str(error).splitlines()[0]}); take the one that curation '
+                "wrote, or curate again"
+            ) from None
+
+
+class EditReader:
+    """The edits of a ledger, read on as the rows go by."""
+
+    def __init__(self, book: Ledger) -> None:
+        self._parts = book.edits()
+        self._held: pa.Table | None = None
+
+    def between(self, first: int, last: int) -> pa.Table | None:
+        """Edits of the rows from `first` to `last`, by position and place; to be asked for in ascending order."""
+        while self._held is None or not self._held.num_rows or self._held["position"][-1].as_py() <= last:
+            part = next(self._parts, None)
+            if part is None:
+                break
+            self._held = part if self._held is None else pa.concat_tables([self._held, part])
+        if self._held is None:
+            return None
+        low, high = np.searchsorted(self._held["position"].to_numpy(), [first, last + 1])
+        found = self._held.slice(int(low), int(high - low))
+        self._held = self._held.slice(int(high))
+        return found.sort_by([("position", "ascending"), ("start", "ascending")])
 
 
 def read_ledger(path: str | Path) -> Ledger:
@@ -202,14 +266,24 @@ def read_ledger(path: str | Path) -> Ledger:
 
     path = Path(path)
     try:
-        metadata = pq.read_metadata(path).metadata or {}
+        found = pq.read_metadata(path)
     except FileNotFoundError:
         raise InputError(f'there is no ledger "{path}"; evenset curate writes it beside the curated rows') from None
     except (pa.ArrowException, OSError) as error:
         raise InputError(f'"{path}" is no whole parquet file, so no ledger: {str(error).splitlines()[0]}') from None
+    metadata = found.metadata or {}
     if _KEY not in metadata:
         raise InputError(f'"{path}" is no ledger of evenset; curate writes one called ledger.parquet')
-    about = json.loads(metadata[_KEY])
-    if about.get("schema") != VERSION:
-        raise InputError(f'"{path}" is a ledger of the form {about.get("schema")}; this evenset reads {VERSION}')
+    try:
+        about = json.loads(metadata[_KEY])
+        schema, known = about["schema"], sum(about["counts"][kind] for kind in ("edits", "copies", "drops", "weights"))
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f'"{path}" says nothing of itself that evenset can read; curate again') from None
+    if schema not in _READ:
+        raise InputError(f'"{path}" is a ledger of the form {schema}; this evenset reads {" and ".join(_READ)}')
+    if found.num_rows < known:
+        raise InputError(
+            f'"{path}" has {found.num_rows:,} entries of {known:,}: the ledger was cut short; take the one that '
+            "curation wrote, or curate again"
+        )
     return Ledger(path, about)

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..data.axes import Axis
-from ..data.dataset import Dataset
+from ..data.conversation_rows import columns_to_read
+from ..data.conversation_source import ConversationSource
+from ..data.dataset import Batch, Dataset
 from ..data.hashing import Keys, Seen, hash64, row_keys
 from ..data.scan import Scanned, Scanner, scan
 from .edits import distinct
@@ -25,10 +27,21 @@ _HOLD_BYTES = 48 << 20
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A batch, what the scan found in it, and its row keys."""
+    """A batch, what the scan found in it, and its row keys.
+
+    Attributes
+    ----------
+    scanned : Scanned
+    keys : uint64 array
+    draws : uint64 array
+        What is random in the words of a row is drawn by these: the row keys, but both replies of a preference pair
+        share one.
+    """
 
     scanned: Scanned
     keys: Keys
+    draws: Keys
+    paired: bool = False
 
     @property
     def start(self) -> int:
@@ -69,15 +82,16 @@ class Prepared:
         """The axes, each once."""
         return list({axis.name: axis for axis in self.axes.values()}.values())
 
-    def chunks(self) -> Iterator[Chunk]:
-        """All rows, in order."""
+    def chunks(self, *, write: bool = True) -> Iterator[Chunk]:
+        """All rows, in order; with all that writing them takes, or only what counting them does."""
         if "chunks" in self._held:
             yield from self._held["chunks"]
             return
         kept: list[Chunk] = []
         seen = Seen()
         columns = self.dataset.columns
-        for scanned in scan(self.dataset, self.distinct):
+        columns_read = columns_to_read(self.dataset, write=write or self.hold)
+        for scanned in scan(self.dataset, self.distinct, columns=columns_read):
             batch = scanned.batch
             ids = None if columns.id is None else batch.column(columns.id)
             keys = row_keys(batch.text, batch.label, ids=ids, seen=seen, start=batch.start, id_name=columns.id or "id")
@@ -90,7 +104,17 @@ class Prepared:
 
     def chunk(self, scanned: Scanned, keys: Keys) -> Chunk:
         """Scanned rows with their keys."""
-        return Chunk(scanned, keys)
+        return Chunk(scanned, keys, *self._draws(scanned.batch, keys))
+
+    def _draws(self, batch: Batch, keys: Keys) -> tuple[Keys, bool]:
+        """Keys for the draws of each row, and whether rows come in pairs."""
+        source = self.dataset.source
+        if not isinstance(source, ConversationSource) or source.conversation.pair is None:
+            return keys, False
+        pair = batch.column(source.conversation.pair)
+        # Half a pair has no name: it draws by its own key.
+        named = hash64(pair.fill_null(""), salt="evenset.pair")
+        return np.where(pair.is_null().to_numpy(zero_copy_only=False), keys, named), True
 
     def with_axes(self, specs: Sequence[str]) -> Prepared:
         """The same data with further axes, scanned again only if there are any."""
@@ -198,7 +222,7 @@ def census(prepared: Prepared, *, hashes: bool, visit: Callable[[Chunk, Cells, C
     parts: list[tuple[Codes, Keys]] = []
     weights: list[Any] = []
     texts: list[Keys] = []
-    for chunk in prepared.chunks():
+    for chunk in prepared.chunks(write=False):
         codes = cells_of(cells, chunk.scanned)
         parts.append((codes, chunk.keys))
         if visit is not None:

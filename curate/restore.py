@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..data.dataset import Batch, Dataset
+from ..data.dataset import Batch, Columns, Dataset
 from ..data.errors import InputError
 from ..data.hashing import Seen, row_keys
 from ..data.opening import open_dataset
-from ..data.readers import find
+from ..data.readers import find, open_source
 from ..data.readers_arrow import ArrowSource, ParquetSource
 from ..data.writers import open_writer, output_name
 from .ledger import Ledger, read_ledger
 from .undo import Undone, overwritten, same_bytes
+from .undo_messages import FilePart, UndoneFile, check_file, compared
 from .write import WEIGHT, staged
 
 # A file of which at least so many rows are those of the ledger was changed; of which fewer are, is another file.
@@ -68,19 +69,24 @@ def restore(
     rows of the original are written, after every curated one has been held against them. The texts are those of
     the original byte for byte, and the order is its order; how a file is otherwise written (quotes, row groups) need
     not be.
+
+    Of conversations every row of a parquet or arrow file equals that of the original, value and type. In JSON lines the
+    line is that of the original byte for byte: rows without an edit always, edited ones unless their edited words
+    themselves were spelt otherwise than the rest of the line spells: é in one place, its code in another.
     """
     book = read_ledger(ledger)
     about = book.about["input"]
     if text is not None and text != about["text"]:
         raise InputError(f'the ledger is of texts in the column "{about["text"]}", not "{text}"; leave --text out')
-    changed = _open(_files(curated, book), about)
-    _check(changed, book)
+    talk = about.get("conversation") is not None
+    changed = (_open_file if talk else _open)(_files(curated, book), about)
+    (check_file if talk else _check)(changed, book)
     if book.drops and original is None:
         raise InputError(
             f"{book.drops:,} rows were dropped by this curation, and they are not in the curated rows; "
             "give the data they came from with --original"
         )
-    undone = Undone(changed, book)
+    undone = UndoneFile(changed, book) if talk else Undone(changed, book)
     with staged(Path(out)) as stage:
         if original is None:
             like = _like(changed, about, book)
@@ -89,14 +95,21 @@ def restore(
                 for part in undone.parts():
                     if part.wrong:
                         raise InputError(f'the ledger "{book.path.name}" was changed by hand: its words are not there')
-                    writer.write(part.batch, text=part.text, extra=part.extra)
+                    if isinstance(part, FilePart):
+                        writer.write_rows(part.piece.table, file=part.piece.file, extra=part.extra)
+                    else:
+                        writer.write(part.batch, text=part.text, extra=part.extra)
             _mend_folder(stage / name, like, book)
         else:
             like = _original(original, book)
             name = output_name(like)
             with open_writer(stage / name, like=like) as writer:
-                for batch in _compared(like, undone, book):
-                    writer.write(batch)
+                if isinstance(undone, UndoneFile):
+                    for piece in compared(like, undone, book):
+                        writer.write_rows(piece.table, file=piece.file)
+                else:
+                    for batch in _compared(like, undone, book):
+                        writer.write(batch)
     return Path(out) / name
 
 
@@ -135,6 +148,12 @@ def _open(place: Path | list[Path], about: dict[str, Any]) -> Dataset:
     )
 
 
+def _open_file(place: Any, about: dict[str, Any]) -> Dataset:
+    """A file of conversations, its rows as they are."""
+    opened = open_source(place, encoding=about["encoding"], spool=None)
+    return Dataset(Columns(text=""), opened.source.names, opened.form, opened.source, opened.paths, opened.compression)
+
+
 def _check(changed: Dataset, book: Ledger) -> None:
     """Refuse rows that are not those of the ledger, and say what is wrong with them."""
     output = book.about["output"]
@@ -162,7 +181,9 @@ def _check(changed: Dataset, book: Ledger) -> None:
     if len(known) and np.isin(known, np.concatenate(keys)).mean() < _SAME_ROWS:
         raise InputError(f"{other}: it names other rows; give the ledger that curation wrote beside these")
     first = min((part[2] for part in parts if part[1]), default=-1)
-    where = f"row {first + 1} no longer reads as it did" if first >= 0 else "elsewhere than in the words that it edited"
+    where = "elsewhere than in the words that it edited"
+    if first >= 0:
+        where = f"row {first + 1} no longer reads as it did, or rows changed places"
     raise InputError(f'"{name}" was changed by hand after curation ({where}); restore the file that curation wrote')
 
 
@@ -228,7 +249,8 @@ def _mend_folder(place: Path, like: Dataset, book: Ledger) -> None:
 
 def _original(original: str | Path, book: Ledger) -> Dataset:
     about = book.about["input"]
-    dataset = _open(Path(original) if Path(original).exists() else list(find(original)), about)
+    place = Path(original) if Path(original).exists() else list(find(original))
+    dataset = (_open if about.get("conversation") is None else _open_file)(place, about)
     if dataset.sha256() != about["sha256"]:
         raise InputError(
             f'--original "{original}" is not the data that was curated (its SHA-256 is another); the ledger is of '

@@ -16,7 +16,7 @@ from ..data.dataset import Batch, Dataset
 from ..data.readers_jsonl import LINE
 from ..data.writers_text import edited
 from .edits import Bools, Edits, Ints, distinct, gather, raw_bytes, splice
-from .ledger import Ledger
+from .ledger import EditReader, Ledger
 from .write import PARENT, WEIGHT
 
 
@@ -64,45 +64,30 @@ class Undone:
         self.book = book
         self.rows = 0
         self.dropped = book.dropped()
-        self.edits = book.edits()
-        self.position = self.edits["position"].to_numpy()
 
     def parts(self) -> Iterator[Part]:
         """The rows in order."""
         self.rows = kept = 0
-        before = self.book.weights_before() if overwritten(self.book) else None
+        reader = EditReader(self.book)
+        before = old_weights(self.book)
         for batch in self.changed.batches():
-            own = np.flatnonzero(~self._made(batch))
+            own = np.flatnonzero(~made_rows(batch.table, self.book))
             where = self.rows + own
             self.rows += batch.n
             if not len(own):
                 continue
-            position = _positions(kept, len(own), self.dropped)
+            position = positions(kept, len(own), self.dropped)
             kept += len(own)
             mine = batch if len(own) == batch.n else batch.take(own)
-            weights = None if before is None else _between(before, before["position"].to_numpy(), position)["before"]
-            mine = _clean(mine, self.book, weights)
-            text, edits, bad = self._undo(mine.text, position)
+            weights = None if before is None else between(before, before["position"].to_numpy(), position)["before"]
+            mine = replace(mine, table=cleaned(mine.table, self.book, weights))
+            text, edits, bad = self._undo(mine.text, position, reader.between(int(position[0]), int(position[-1])))
             extra = {} if weights is None or self.changed.form == "jsonl" else {WEIGHT: weights.combine_chunks()}
             yield Part(mine, text, extra, edits, len(bad), int(where[bad[0]]) if len(bad) else -1)
 
-    def _made(self, batch: Batch) -> Bools:
-        """Which rows curation made."""
-        if PARENT not in self.book.about["extra"]:
-            return np.zeros(batch.n, np.bool_)
-        at = batch.table.schema.get_field_index(LINE)
-        if at >= 0:
-            lines = batch.table.column(at).to_pylist()
-            mark = PARENT.encode()
-            return np.array([mark in line and bool(json.loads(line).get(PARENT)) for line in lines], np.bool_)
-        parent = batch.column(PARENT).cast(pa.large_string()).fill_null("")
-        made: Bools = pc.not_equal(parent, "").to_numpy(zero_copy_only=False)
-        return made
-
-    def _undo(self, text: Any, position: Ints) -> tuple[Any, int, Ints]:
+    def _undo(self, text: Any, position: Ints, some: pa.Table | None) -> tuple[Any, int, Ints]:
         """Texts with the edits undone, how many there were, and the rows in which they do not stand."""
-        some = _between(self.edits, self.position, position)
-        if not some.num_rows:
+        if some is None or not some.num_rows:
             return text, 0, position[:0]
         data, offsets = raw_bytes(text)
         row = np.searchsorted(position, some["position"].to_numpy())
@@ -132,6 +117,25 @@ class Undone:
         return splice(data, offsets, edits.take(good)), len(row), wrong
 
 
+def made_rows(table: pa.RecordBatch, book: Ledger) -> Bools:
+    """Which of some curated rows curation made."""
+    if PARENT not in book.about["extra"]:
+        return np.zeros(table.num_rows, np.bool_)
+    at = table.schema.get_field_index(LINE)
+    if at >= 0:
+        lines = table.column(at).to_pylist()
+        mark = PARENT.encode()
+        return np.array([mark in line and bool(json.loads(line).get(PARENT)) for line in lines], np.bool_)
+    parent = table.column(table.schema.get_field_index(PARENT)).cast(pa.large_string()).fill_null("")
+    made: Bools = pc.not_equal(parent, "").to_numpy(zero_copy_only=False)
+    return made
+
+
+def old_weights(book: Ledger) -> pa.Table | None:
+    """The weights that were written over, by position; None where none were."""
+    return book.weights_before() if overwritten(book) else None
+
+
 def overwritten(book: Ledger) -> bool:
     """Whether the data had weights in the column where curation wrote its own."""
     return WEIGHT in book.about["extra"] and book.about["input"]["weight"] == WEIGHT
@@ -145,13 +149,13 @@ def same_bytes(first: Any, second: Any) -> Bools:
     return equal
 
 
-def _between(table: pa.Table, place: Ints, position: Ints) -> pa.Table:
+def between(table: pa.Table, place: Ints, position: Ints) -> pa.Table:
     """The rows of a table (ascending in `place`) that belong to a run of positions."""
     low, high = np.searchsorted(place, [position[0], position[-1] + 1])
     return table.slice(int(low), int(high - low))
 
 
-def _positions(kept: int, n: int, dropped: Ints) -> Ints:
+def positions(kept: int, n: int, dropped: Ints) -> Ints:
     """Rows of the data that the next n rows are, after `kept` others, when some were dropped."""
     # The k-th row that is left stands behind all drops d_j with d_j - j <= k.
     rank = np.arange(kept, kept + n)
@@ -159,19 +163,18 @@ def _positions(kept: int, n: int, dropped: Ints) -> Ints:
     return positions
 
 
-def _clean(batch: Batch, book: Ledger, weights: Any) -> Batch:
+def cleaned(table: pa.RecordBatch, book: Ledger, weights: Any) -> pa.RecordBatch:
     """JSON lines without the keys that curation wrote; where there are columns, the writer leaves them out."""
     extra = book.about["extra"]
-    at = batch.table.schema.get_field_index(LINE)
+    at = table.schema.get_field_index(LINE)
     if at < 0 or not extra:
-        return batch
+        return table
     names = [name for name in extra if name != WEIGHT or weights is None]
-    lines = [without_keys(line, names) for line in batch.table.column(at).to_pylist()]
+    lines = [without_keys(line, names) for line in table.column(at).to_pylist()]
     if weights is not None:
         old = [json.loads(value) for value in weights.to_pylist()]
         lines = [edited(line, {WEIGHT: value}) for line, value in zip(lines, old, strict=True)]
-    table = batch.table.set_column(at, batch.table.schema.field(at), pa.array(lines, pa.large_binary()))
-    return replace(batch, table=table)
+    return table.set_column(at, table.schema.field(at), pa.array(lines, pa.large_binary()))
 
 
 _DECODER = json.JSONDecoder()

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ..data.dataset import Batch, Dataset
 from ..data.errors import InputError
-from ..data.files import unwritable, write_json
+from ..data.files import sha256_files, unwritable, write_json
 from ..data.opening import open_dataset
 from ..data.readers_arrow import data_files
 from ..data.writers import open_writer, output_name
@@ -161,7 +161,11 @@ def write_all(
             metadata = {
                 "schema": VERSION,
                 **about(),
-                "input": {**_described(dataset, emitter), "rows": emitter.counts.rows_in},
+                "input": {
+                    **_described(dataset, emitter),
+                    "rows": emitter.counts.rows_in,
+                    **({} if dataset.conversation is None else {"ascii": writer.ascii}),
+                },
                 "output": {
                     "name": name,
                     "sha256": written.sha256,
@@ -190,7 +194,7 @@ def _one_by_one(place: Path, emitter: Emitter, extra: dict[str, pa.DataType], le
             batch = part.batch
             assert batch is not None
             last = batch
-            writer.write(batch, text=part.text, extra=extra_values(part, extra))
+            writer.write(batch, text=part.text, extra=extra_values(part, extra), splices=part.splices)
             for some in part.ledger.to_batches():
                 entries.add(some)
     entries.close()
@@ -232,11 +236,20 @@ def _described(dataset: Dataset, emitter: Emitter) -> dict[str, Any]:
     """What `restore` has to know of the data."""
     schema = dataset.source.schema
     columns = dataset.columns
+    talk = dataset.conversation
     return {
         "sha256": emitter.prepared.sha256(),
         "form": dataset.form,
         "files": [path.name for path in dataset.paths],
         "names": list(dataset.names),
+        "conversation": None
+        if talk is None
+        else {
+            "format": talk.format,
+            "roles": list(talk.roles),
+            "columns": list(talk.columns),
+            "made": list(talk.made),
+        },
         "text": columns.text,
         "label": columns.label,
         "weight": columns.weight,
@@ -252,6 +265,12 @@ def _written(place: Path, dataset: Dataset, extra: dict[str, pa.DataType], *, di
     """Hash what was written in the way in which a dataset's own hash is made, unless that was done while writing."""
     from ..data.writers import relative_names
 
+    if dataset.conversation is not None:
+        # What the messages say now need not be a conversation that evenset reads: an edit may leave none of it.
+        names = relative_names(dataset.paths) if place.name == "rows" else []
+        paths = tuple(place / name for name in names) or (place,)
+        held = data_files(dataset.form, paths)
+        return Written(place.name, sha256_files(held), names or [path.name for path in held])
     if place.name == "rows":
         files = relative_names(dataset.paths)
         again = open_again(dataset, [place / name for name in files], weight=WEIGHT in extra)
@@ -263,9 +282,10 @@ def _written(place: Path, dataset: Dataset, extra: dict[str, pa.DataType], *, di
 def open_again(dataset: Dataset, place: Path | list[Path], *, weight: bool) -> Dataset:
     """Open written rows as the data were opened; `weight` says that they carry weights."""
     columns = dataset.columns
+    talk = dataset.conversation
     return open_dataset(
         place,
-        text=columns.text,
+        text=columns.text if talk is None else talk.named,
         label=columns.label,
         positive=columns.positive,
         label_threshold=columns.label_threshold,
@@ -273,6 +293,8 @@ def open_again(dataset: Dataset, place: Path | list[Path], *, weight: bool) -> D
         preset=dataset.preset,
         encoding=getattr(dataset.source, "encoding", "utf-8"),
         axes_columns=dataset.extra_columns,
+        format=None if talk is None else talk.format,
+        roles=None if talk is None else talk.roles,
     )
 
 

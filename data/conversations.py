@@ -90,6 +90,11 @@ class Conversation:
         """Names of the file's columns that are read for them."""
         return (*(field.name for field in self.fields), *((self.prompt,) if self.prompt is not None else ()))
 
+    @property
+    def named(self) -> str | None:
+        """The column to name as the text where the file shall be read in this way again."""
+        return self.fields[0].name if self.format in _KEYS else None
+
     def options(self) -> list[str]:
         """What to write on the command line to read the file in this way again."""
         said: list[str] = []

@@ -129,7 +129,7 @@ class Batch:
         Raises
         ------
         InputError
-            When the batch was read without them: ask `Dataset.batches` for all columns, or for "__segments__".
+            When the batch was read without them: ask `Dataset.batches` for "__segments__".
         """
         from .messages import SEGMENTS
 

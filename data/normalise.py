@@ -250,8 +250,8 @@ def wanted_columns(dataset: Dataset, columns: Sequence[str] | None) -> list[str]
     made = (SEGMENTS,) if isinstance(dataset.source, ConversationSource) else ()
     if columns is None:
         if dataset.form != "jsonl":
-            return None
-        return list(dict.fromkeys([*roles, *dataset.extra_columns, "__line__", *made]))
+            return list(dataset.names) if made else None
+        return list(dict.fromkeys([*roles, *dataset.extra_columns, "__line__"]))
     for name in columns:
         if name not in dataset.names and name != "__line__" and name not in made:
             raise InputError(f'there is no column "{name}" in {place_of(dataset.paths)}.{suggest(name, dataset.names)}')
@@ -298,11 +298,12 @@ def _cut(dataset: Dataset, piece: Piece, start: int) -> Iterator[Batch]:
     label = None if columns.label is None or made is not None else labels_of(column(columns.label), columns, where)
     weight = None if columns.weight is None else weights_of(column(columns.weight), columns.weight, where)
     offsets, _ = buffers(text)
+    each = dataset.source.each if isinstance(dataset.source, ConversationSource) else 1
     done = 0
     while done < len(text):
-        # As many rows as fit, but at least one.
+        # As many rows as fit, but at least one; a preference pair is not torn apart.
         end = int(np.searchsorted(offsets, offsets[done] + BATCH_BYTES, side="right")) - 1
-        end = min(max(end, done + 1), done + BATCH_ROWS, len(text))
+        end = min(max(end - end % each, done + each), done + BATCH_ROWS, len(text))
         rows, own = slice(done, end), text.slice(done, end - done)
         yield Batch(
             table=table.slice(done, end - done),

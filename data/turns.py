@@ -149,6 +149,8 @@ def walk(value: Any, column: Field, keys: tuple[str, str], *, calls: bool) -> It
         if column.role is not None:
             yield Turn(column.role, value, VALUE)
             return
+        if not value.strip():  # csv has no other null
+            return
         value = _parsed(value, here)
     if type(value) is dict:
         if column.role is None:

@@ -16,9 +16,13 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .conversation_rows import file_of, rows_of_file
+from .conversation_source import ConversationSource
 from .dataset import Batch, Dataset
 from .errors import InputError
 from .files import MEDIUM, atomic, atomic_folder, unwritable
+from .pointers import Splices
+from .readers_jsonl import LINE
 from .sinks import Extra, Rows, Sink, as_strings
 from .sniff import read_name
 
@@ -58,7 +62,8 @@ def open_writer(
     path : path
         The file; for several files, and for a Hugging Face dataset, the folder. Files keep their names in it.
     like : Dataset
-        Where the rows come from. One in memory is written in the form that the path's suffix says.
+        Where the rows come from. One in memory is written in the form that the path's suffix says; conversations are
+        written as the rows of their file.
     extra : dict of name to Arrow type, optional
         Columns to add behind the others; one of a name that is there already takes that one's place.
     mode : int, optional
@@ -91,18 +96,25 @@ class RowWriter:
     ----------
     rows : int
         Rows written so far.
+    ascii : bool
+        Whether no line of JSON that came was other than ASCII: such a file writes other characters as codes.
     """
 
-    __slots__ = ("_extra", "_file", "_folder", "_kind", "_like", "_names", "_path", "_sink", "_stack", "rows")
+    __slots__ = (
+        *("_extra", "_file", "_folder", "_kind", "_like", "_names", "_path", "_sink", "_stack", "_talk"),
+        *("ascii", "rows"),
+    )
 
     def __init__(self, path: Path, like: Dataset, extra: Extra, mode: int | None) -> None:
         self._path = path
-        self._like = like
+        self._talk = like.source if isinstance(like.source, ConversationSource) else None
+        self._like = file_of(like)
         self._extra = extra
         self._stack = ExitStack()
         self._sink: Sink | None = None
         self._file = -1
         self.rows = 0
+        self.ascii = True
         self._folder: Path | None = None
         self._names: list[str] = []
         self._kind = _form(path, like)
@@ -143,24 +155,38 @@ class RowWriter:
         *,
         text: pa.Array | None = None,
         extra: Mapping[str, pa.Array] | None = None,
+        splices: Splices | None = None,
     ) -> None:
         """Write the rows of a batch.
 
         Parameters
         ----------
         batch : Batch
-            Read with all columns (`Dataset.batches` without `columns`), whole or a part of it (`Batch.take`).
+            Read with all columns (`Dataset.batches` without `columns`; of conversations with `columns_to_read`), whole
+            or a part of it (`Batch.take`).
         text : Arrow array of strings, optional
-            New texts, one a row.
+            New texts, one a row. Of conversations it is `splices` that is written.
         extra : dict of name to Arrow array, optional
             Values of the extra columns; one that is left out is null.
+        splices : Splices, optional
+            Of conversations: the words that change inside the messages.
         """
-        self._guarded(lambda: self._write(batch, text, extra or {}))
+        self._guarded(lambda: self._write(batch, text, extra or {}, splices))
 
-    def _write(self, batch: Batch, text: pa.Array | None, extra: Mapping[str, pa.Array]) -> None:
-        unknown = set(extra) - set(self._extra)
-        if unknown:
-            raise ValueError(f"extra columns must be named in open_writer: {sorted(unknown)}")
+    def write_rows(self, table: pa.RecordBatch, *, file: int = 0, extra: Mapping[str, pa.Array] | None = None) -> None:
+        """Write rows of a file as they are: all its columns, for JSON lines the lines."""
+        self._guarded(lambda: self._put(table, file, None, extra or {}))
+
+    def _write(
+        self, batch: Batch, text: pa.Array | None, extra: Mapping[str, pa.Array], splices: Splices | None
+    ) -> None:
+        if self._talk is not None:
+            if splices is None and text is not None and text.cast(pa.large_string()) != batch.text:
+                raise ValueError("texts of conversations change by splices, or they would be written unchanged")
+            self._see(batch.table)
+            table, extra = rows_of_file(self._talk, batch, splices, extra)
+            self._put(table, batch.file, None, extra)
+            return
         new = None
         if text is not None:
             if len(text) != batch.n:
@@ -169,17 +195,29 @@ class RowWriter:
             changed = pc.not_equal(text, batch.text)
             if pc.any(changed).as_py():
                 new = pc.if_else(changed, text, pa.scalar(None, pa.large_string()))
+        self._put(batch.table, batch.file, new, extra)
+
+    def _see(self, table: pa.RecordBatch) -> None:
+        at = table.schema.get_field_index(LINE)
+        if at >= 0 and self.ascii:
+            self.ascii = bool(pc.all(pc.string_is_ascii(table.column(at).cast(pa.large_string()))).as_py())
+
+    def _put(self, table: pa.RecordBatch, file: int, new: pa.Array | None, extra: Mapping[str, pa.Array]) -> None:
+        unknown = set(extra) - set(self._extra)
+        if unknown:
+            raise ValueError(f"extra columns must be named in open_writer: {sorted(unknown)}")
+        n = table.num_rows
         values = {}
         for name, kind in self._extra.items():
             column = extra.get(name)
-            column = pa.nulls(batch.n, kind) if column is None else column.cast(kind)
-            if len(column) != batch.n:
-                raise ValueError(f'{len(column)} values of "{name}" for {batch.n} rows')
+            column = pa.nulls(n, kind) if column is None else column.cast(kind)
+            if len(column) != n:
+                raise ValueError(f'{len(column)} values of "{name}" for {n} rows')
             values[name] = column
-        self._turn_to(batch.file)
+        self._turn_to(file)
         assert self._sink is not None, "the writer is closed"
-        self._sink.write(Rows(batch.table, new, values))
-        self.rows += batch.n
+        self._sink.write(Rows(table, new, values))
+        self.rows += n
 
     def close(self) -> None:
         """Finish: only now the file appears under its name."""

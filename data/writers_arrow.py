@@ -27,7 +27,7 @@ def output_schema(like: Dataset, extra: Extra) -> pa.Schema:
     schema = like.source.schema
     assert schema is not None
     at = schema.get_field_index(like.columns.text)
-    if pa.types.is_null(schema.field(at).type):  # an all-null text column can become text
+    if at >= 0 and pa.types.is_null(schema.field(at).type):  # an all-null text column can become text
         schema = schema.set(at, schema.field(at).with_type(pa.string()))
     for name, kind in extra.items():
         at = schema.get_field_index(name)

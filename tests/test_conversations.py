@@ -13,11 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import evenset.audit
-import evenset.curate
 import evenset.data
 from evenset.cli import invoke
 from evenset.data import InputError, readers_jsonl
-from evenset.data.config import parse
 from evenset.data.match import Matcher
 from evenset.data.messages import SEGMENTS, SEPARATOR
 from evenset.data.parts import cut
@@ -580,17 +578,6 @@ def test_names_that_the_file_has_already(tmp_path):
     assert batch.label.to_pylist() == ["chosen", "rejected"]
 
 
-def test_curate_refuses_to_write(tmp_path):
-    path = lines(tmp_path / "a.jsonl", CHAT)
-    plan = parse({"plan": {"p": {"step": [{"do": "scrub", "axis": "pronouns"}]}}}).plan["p"]
-    data = evenset.data.open(path)
-    for options in ({"dry_run": True}, {"out": tmp_path / "out"}):
-        with pytest.raises(InputError, match="curate cannot write chat data yet"):
-            evenset.curate.run(data, plan, **options)
-    assert not (tmp_path / "out").exists()
-    assert json.loads(path.read_text(encoding="utf-8").splitlines()[0]) == CHAT[0]
-
-
 # -- the command line --------------------------------------------------------------------------------------------------
 
 
@@ -649,18 +636,6 @@ def test_check_reads_back_what_it_wrote(tmp_path, capsys):
     assert invoke(["check", str(path), "--config", str(config)]) == 0
     assert invoke(["check", str(path), "--config", str(config), "--format", "chat"]) == 2
     capsys.readouterr()
-
-
-def test_curate_on_the_command_line(tmp_path, capsys):
-    path = planted(tmp_path / "a.jsonl", "chat", n=20)
-    before = path.read_bytes()
-    for flags in (["--dry-run"], ["--out", str(tmp_path / "out")]):
-        assert invoke(["curate", str(path), "--do", "scrub:pronouns", *flags]) == 2
-        err = capsys.readouterr().err
-        assert "curate cannot write chat data yet" in err
-        assert "Traceback" not in err
-    assert path.read_bytes() == before
-    assert not (tmp_path / "out").exists()
 
 
 def test_standard_input(tmp_path, capsys, monkeypatch):

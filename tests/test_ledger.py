@@ -14,7 +14,10 @@ from evenset.curate.ledger import names_of, read_ledger
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
 
-COLUMNS = ["row", "position", "op", "step", "rule", "start", "end", "before", "after", "value", "reason", "parent"]
+COLUMNS = [
+    *("row", "position", "op", "step", "rule", "pointer", "start", "end", "before", "after"),
+    *("value", "reason", "parent"),
+]
 
 
 def plan(*steps: dict[str, object]) -> Plan:
@@ -80,7 +83,7 @@ def test_its_metadata_say_what_it_is_of(tmp_path: Path) -> None:
     run(opened, EVERYTHING, seed=7, out=tmp_path / "out")
     book = read_ledger(tmp_path / "out" / "ledger.parquet")
     about = book.about
-    assert about["schema"] == "evenset.ledger/1"
+    assert about["schema"] == "evenset.ledger/2"
     assert about["input"]["sha256"] == opened.sha256()
     assert about["output"]["sha256"] == evenset.data.open(tmp_path / "out" / "data.csv").sha256()
     assert (about["seed"], about["placebo"], about["plan"]["name"]) == (7, False, "p")
