@@ -1,0 +1,80 @@
+"""How the search asks resampling and reweighting for their numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..data.axes import Axis
+from ..data.config import ResampleStep, ReweightStep
+from ..data.errors import InputError
+from . import resample, reweight
+from .edits import Ints
+from .tables import Table, holds
+from .units import Floats
+
+
+def wanted(step: ResampleStep, counts: Ints, *, table: Table, axis: Axis, where: str) -> Ints:
+    """Rows wanted of labels × patterns (× length buckets).
+
+    Parameters
+    ----------
+    step : ResampleStep
+    counts : int64 array, labels × patterns × length buckets
+    table : Table
+        Names of labels and patterns.
+    axis : Axis
+    where : str
+        Beginning of messages.
+
+    Raises
+    ------
+    InputError
+        When the step cannot reach its goal.
+    """
+    have = counts.sum(axis=2)
+    if step.method == "mixed" or step.within or step.labels == "held" or (step.level, step.target) == (None, None):
+        raise InputError(f"{where}not there yet")
+    if step.level is None:
+        return resample.to_independence(have, method=step.method, labels=table.labels, patterns=table.patterns).want
+    names = axis.status_groups or tuple(sorted({name for pattern in table.patterns for name in pattern}))
+    if len(names) != 2:
+        raise InputError(f"{where}level needs an axis with two groups")
+    pair = (names[0], names[1])
+    at = [table.patterns.index((name,)) if (name,) in table.patterns else -1 for name in pair]
+    both = np.stack([have[:, one] if one >= 0 else np.zeros(len(have), np.int64) for one in at], axis=1)
+    goal = resample.to_level(both, level=step.level, method=step.method, labels=table.labels, groups=pair).want
+    want = have.copy()
+    for column, one in enumerate(at):
+        if one >= 0:
+            want[:, one] = goal[:, column]
+    return want
+
+
+def factors(step: ReweightStep, mass: Floats, *, table: Table, where: str) -> Floats:
+    """Factor of labels × patterns (× length buckets).
+
+    Parameters
+    ----------
+    step : ReweightStep
+    mass : float64 array, labels × patterns × length buckets
+    table : Table
+        Names of labels and patterns.
+    where : str
+        Beginning of messages.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to weight.
+    """
+    if step.method == "inverse-propensity" or step.within:
+        raise InputError(f"{where}not there yet")
+    flat: Floats = mass.sum(axis=2)
+    if flat.sum() <= 0:
+        raise InputError(f"{where}the weights of all rows are 0; choose another --weight")
+    if step.method == "per-term":
+        names = sorted({name for pattern in table.patterns for name in pattern})
+        raw = reweight.per_term(flat, holds(table.patterns, names)).factor
+    else:
+        raw = reweight.kamiran_calders(flat)
+    return reweight.capped(raw, flat, step.cap)
