@@ -17,12 +17,13 @@ from .adding import first_pass
 from .changes import Changer
 from .emit import Emitter
 from .ledger import SCHEMA
-from .manifest import compared, lexicons_of, lines_of, report_of, version
+from .manifest import compared, lexicons_of, per_row, report_of, version
 from .plan import axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
 from .refusals import refuse
 from .select import select
 from .state import State
+from .summary import lines_of
 from .write import WEIGHT, Written, check_columns, write_all
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def run(
     dry_run: bool = False,
     positive: str | None = None,
     audited: bool = True,
+    measures: Sequence[str] = (),
 ) -> Curation:
     """Curate a dataset by a plan.
 
@@ -139,6 +141,8 @@ def run(
         The positive label, where the dataset does not know it.
     audited : bool
         With `out`: audit the rows before and after, and put both into the report.
+    measures : sequence of str
+        What to compare then besides the counts: sections or measures of an audit, for example "leakage".
 
     Returns
     -------
@@ -188,9 +192,12 @@ def run(
         content = report_of(emitter, state, plan, seed=seed, placebo=placebo, dry_run=dry_run, written=written)
         if stage is not None and written is not None and audited:
             try:
-                content["findings"] = compared(dataset, written, stage, specs, weights=resolved.weights)
+                content["findings"] = compared(
+                    dataset, written, stage, specs, weights=resolved.weights, measures=measures, seed=seed
+                )
             except InputError as error:  # what cannot be audited can still be curated
                 content["notes"].append(f"not audited before and after: {error}")
+        content["removed"] = per_row(content)
         return content
 
     if dry_run:

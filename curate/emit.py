@@ -17,7 +17,9 @@ from .edits import Edits, Ints, distinct, gather
 from .ledger import SCHEMA, entries, in_order, names_of
 from .plan import EditStep
 from .prepare import Chunk, Prepared
+from .reasons import Reasons
 from .state import Added, State
+from .touched import mean_factor, weight_changed
 from .units import Units
 
 
@@ -58,6 +60,8 @@ class Counts:
         Entries of the ledger.
     rows_edited : int
         Rows of the data with an edit.
+    rows_changed : int
+        Rows of the data that are written with an edit or with another weight than the mean (`touched`).
     steps : dict of int to Counter
         By index of an editing step: edits, rows, unsure, short.
     groups : dict of int to Counter
@@ -71,6 +75,7 @@ class Counts:
     drops: int = 0
     weights: int = 0
     rows_edited: int = 0
+    rows_changed: int = 0
     steps: dict[int, Counter[str]] = field(default_factory=dict)
     groups: dict[int, Counter[str]] = field(default_factory=dict)
 
@@ -94,6 +99,8 @@ class Emitter:
         self.state = state
         self.overwrites = overwrites
         self.counts = Counts()
+        self._mean = mean_factor(state)
+        self._why = None if state is None else Reasons(state, placebo=changer.placebo)
         self.steps = {step.index: step for step in (*changer.resolved.edits, *changer.resolved.augments)}
 
     def parts(self) -> Iterator[Part]:
@@ -156,6 +163,8 @@ class Emitter:
         written[row[first & (units.variant == 0)]] = True
         own = changes.edits.of_rows(written)
         self.counts.rows_edited += len(distinct(own.row))
+        weighted = row[first & (units.variant == 0) & weight_changed(units, self.state, self._mean)]
+        self.counts.rows_changed += len(distinct(np.concatenate([own.row, weighted])))
         self._note(changes, own)
         parts = [self._edits(chunk, own, chunk.keys, None)]
         parts.extend(self._copied_edits(chunk, copies, units, row) for copies in changes.copies)
@@ -254,24 +263,37 @@ class Emitter:
             some.position,
             step=step,
             rule=pa.array(rules.tolist(), pa.string()),
-            reason=pa.array(np.where(some.repeat > 0, "repeated", "augmented").tolist(), pa.string()),
+            reason=self._copy_reasons(some, step),
             parent=parent.take(pa.array(made)),
         )
+
+    def _copy_reasons(self, some: Units, step: Ints) -> Any:
+        """Of a repeated row its cell; a copy for the sake of its edits says so itself."""
+        assert self._why is not None
+        if not some.variant.any():
+            return self._why.of(some.cell, step)
+        reasons = np.where(some.variant > 0, "augmented", "repeated").astype(object)
+        again = np.flatnonzero(some.repeat > 0)
+        named = self._why.of(some.cell[again], step[again])
+        reasons[again] = named if isinstance(named, str) else named.to_pylist()
+        return pa.array(reasons, pa.string())
 
     def _drops(self, chunk: Chunk, written: Any) -> pa.Table:
         gone = np.flatnonzero(~written)
         if not len(gone) or self.state is None:
             return SCHEMA.empty_table()
         self.counts.drops += len(gone)
-        step = self.state.dropped_by[gone + chunk.start].astype(np.int32)
-        return entries(
-            "drop", names_of(chunk.keys[gone]), gone + chunk.start, step=step, rule=resample.RULE, reason="resampled"
-        )
+        assert self._why is not None
+        place = gone + chunk.start
+        step = self.state.dropped_by[place].astype(np.int32)
+        why = self._why.of(self.state.before.cell[place], step.astype(np.int64))
+        return entries("drop", names_of(chunk.keys[gone]), place, step=step, rule=resample.RULE, reason=why)
 
     def _weights(self, units: Units, parent: Any, taken: Batch | None) -> pa.Table:
         steps = [index for index, step in enumerate(self.changer.resolved.plan.step) if step.do == "reweight"]
         if not steps or not units.n:
             return SCHEMA.empty_table()
+        assert self._why is not None
         self.counts.weights += units.n
         before = None
         if self.overwrites is not None and taken is not None:
@@ -287,7 +309,7 @@ class Emitter:
             rule=reweight.RULE,
             value=units.weight,
             before=before,
-            reason="placebo" if self.changer.placebo else "label × groups",
+            reason=self._why.of_weights(units.cell, steps),
             parent=parent,
         )
 

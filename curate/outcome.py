@@ -121,7 +121,7 @@ class Outcome:
         cell, weight = census.units.cell, census.units.weight
         rows = np.bincount(cell, minlength=size).astype(np.int64)
         fixed = np.rint(weight * UNIT) / UNIT
-        w, w2 = (np.bincount(cell, weights=part, minlength=size) for part in (fixed, fixed**2))
+        w, w2 = (np.bincount(cell, weights=part, minlength=size).astype(np.float64) for part in (fixed, fixed**2))
         return Outcome(frame, rows, rows, w, w2, np.ones(size))
 
     @property
@@ -152,7 +152,7 @@ class Outcome:
             elif isinstance(step, ReweightStep):
                 outcome = outcome._reweighted(step, where)
             else:
-                raise ValueError(f"{step.do} is not computed from counts")
+                raise ValueError(f"{step.do} is not computed from counts")  # noqa: TRY004 - a value of a plan
         return outcome
 
     def tally(self, axes: Sequence[str] | None = None) -> Tally:
@@ -186,7 +186,7 @@ class Outcome:
         place = self._places(table, shape)
         inside = place >= 0
         cube = np.bincount(place[inside], weights=values[inside], minlength=int(np.prod(shape)))
-        return cube.reshape(shape)
+        return cube.astype(np.float64).reshape(shape)
 
     def _resampled(self, step: ResampleStep, where: str) -> Outcome:
         axis = self.frame.axes[step.axis]

@@ -19,10 +19,13 @@ def wanted(step: ResampleStep, counts: Ints, *, table: Table, axis: Axis, where:
     Parameters
     ----------
     step : ResampleStep
+        Its goal.
     counts : int64 array, labels × patterns × length buckets
+        Rows there.
     table : Table
         Names of labels and patterns.
     axis : Axis
+        Of the step.
     where : str
         Beginning of messages.
 
@@ -31,7 +34,7 @@ def wanted(step: ResampleStep, counts: Ints, *, table: Table, axis: Axis, where:
     InputError
         When the step cannot reach its goal.
     """
-    have = counts.sum(axis=2)
+    have: Ints = counts.sum(axis=2)
     if step.method == "mixed" or step.within or step.labels == "held" or (step.level, step.target) == (None, None):
         raise InputError(f"{where}not there yet")
     if step.level is None:
@@ -43,7 +46,7 @@ def wanted(step: ResampleStep, counts: Ints, *, table: Table, axis: Axis, where:
     at = [table.patterns.index((name,)) if (name,) in table.patterns else -1 for name in pair]
     both = np.stack([have[:, one] if one >= 0 else np.zeros(len(have), np.int64) for one in at], axis=1)
     goal = resample.to_level(both, level=step.level, method=step.method, labels=table.labels, groups=pair).want
-    want = have.copy()
+    want: Ints = have.copy()
     for column, one in enumerate(at):
         if one >= 0:
             want[:, one] = goal[:, column]
@@ -56,7 +59,9 @@ def factors(step: ReweightStep, mass: Floats, *, table: Table, where: str) -> Fl
     Parameters
     ----------
     step : ReweightStep
+        Its method and cap.
     mass : float64 array, labels × patterns × length buckets
+        Sums of weights.
     table : Table
         Names of labels and patterns.
     where : str
