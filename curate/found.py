@@ -209,7 +209,9 @@ def _standing(after: Standing, before: Standing | None = None) -> str:
         parts.append(f"{after.size:.2f} [{worst.low:.2f}, {worst.high:.2f}]")
         if worst.group is not None:
             parts.append(f" {worst.group}")
-    sure = {True: "certainly within", False: "certainly beyond for one", None: "the interval cannot tell"}[after.certain]
+    sure = {True: "certainly within", False: "certainly beyond for one", None: "the interval cannot tell"}[
+        after.certain
+    ]
     said = [sure] if worst is not None else []
     if after.few:
         said.append(f"{after.few} not counted, too few rows")

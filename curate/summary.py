@@ -19,18 +19,18 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     """
     counts, touched = report["counts"], report["touched"]
     name = report["plan"]["name"] or "plan"
-    lines = _folded(
+    lines = folded(
         f"{name}{' (placebo)' if report['placebo'] else ''}: {report['input']['rows']:,} rows in, "
         f"{report['output']['rows']:,} rows out; {touched['rows']:,} rows touched ({touched['share']:.1%})",
         "  ",
     )
     for step in report["steps"]:
-        lines += _folded(f"  {step['step']}. {step['do']} {step['axis']}: {_words(step)}", "     ")
+        lines += folded(f"  {step['step']}. {step['do']} {step['axis']}: {_words(step)}", "     ")
     lines += _findings(report) or _effects(report)
     kinds = [f"{counts[kind]:,} {kind}" for kind in ("edits", "copies", "drops", "weights") if counts[kind]]
     lines.append("  ledger: " + (", ".join(kinds) or "nothing changed"))
     for note in report["notes"]:
-        lines += _folded(f"  note: {note}", "    ")
+        lines += folded(f"  note: {note}", "    ")
     return lines + _next(report)
 
 
@@ -76,7 +76,7 @@ def _effects(report: dict[str, Any]) -> list[str]:
     for axis, found in report["effect"].items():
         if found:
             v = found["cramers_v"]
-            lines += _folded(
+            lines += folded(
                 f"  {axis} and label: Cramér's V {v['before']:.3f} → {v['after']:.3f} (uncorrected, from the counts)",
                 "    ",
             )
@@ -89,11 +89,11 @@ def _next(report: dict[str, Any]) -> list[str]:
         return []
     weighted = any(step["do"] == "reweight" and not step.get("as_copies") for step in report["plan"]["step"])
     if weighted and report["counts"]["weights"]:
-        return _folded(
+        return folded(
             '  next: give the trainer the column "weight" as sample weights, or nothing has changed for it', "    "
         )
     if report["plan"]["step"] and report["counts"]["copies"]:
-        return _folded('  next: train on it as it is; the column "evenset_parent" tells copies from rows', "    ")
+        return folded('  next: train on it as it is; the column "evenset_parent" tells copies from rows', "    ")
     return ["  next: train on it as it is"]
 
 
@@ -127,7 +127,7 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _folded(text: str, indent: str) -> list[str]:
+def folded(text: str, indent: str) -> list[str]:
     """A line that is too long, on several."""
     import textwrap
 

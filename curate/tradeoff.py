@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .candidates import Candidate
 
@@ -40,3 +40,48 @@ def draw(found: Found, folder: Path) -> None:
     InputError
         When the extra `figures` is not installed.
     """
+    from ..data.errors import require
+
+    figures = require("matplotlib.figure", extra="figures", why="the figure of the search")
+    matplotlib = require("matplotlib", extra="figures", why="the figure of the search")
+    from ..data.files import atomic
+
+    shown = found.before[:_PANELS]
+    # The same bytes for the same numbers: no date, and ids that are no random numbers.
+    with matplotlib.rc_context({"svg.hashsalt": "evenset", "font.size": 9, "svg.fonttype": "path"}):
+        figure = figures.Figure(figsize=(7.2, 1.0 + 3.2 * len(shown)), layout="constrained")
+        panels = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
+        for at, panel in enumerate(panels):
+            _panel(found, at, panel)
+        panels[-1].set_xlabel(f"rows touched, of {found.rows:,}")
+        for suffix, metadata in (("svg", {"Date": None, "Creator": "evenset"}), ("png", {"Software": "evenset"})):
+            with atomic(folder / f"tradeoff.{suffix}") as part:
+                figure.savefig(part, format=suffix, dpi=160, metadata=metadata)
+
+
+def _panel(found: Found, at: int, panel: Any) -> None:
+    """One limit: a curve a family, the limit as a line, the raw data at 0 and the plan that was found."""
+    before = found.before[at]
+    limit = before.limit
+    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
+    markers = "osD^vP*X"
+    for place, (name, those) in enumerate(points(found, at).items()):
+        colour, marker = colours[place % len(colours)], markers[place % len(markers)]
+        x, y = [one[0] for one in those], [one[1] for one in those]
+        panel.plot(x, y, color=colour, linewidth=0.8, alpha=0.6)
+        panel.scatter(x, y, s=16, color=colour, marker=marker, label=name, zorder=3)
+    panel.scatter([0], [before.size], s=36, facecolor="white", edgecolor="black", zorder=4, label="as they are")
+    panel.axhline(limit.value, color="black", linewidth=0.8, linestyle="--", label=f"limit {limit.value:g}")
+    if found.best is not None:
+        best = found.best.standings[at]
+        panel.scatter(
+            [found.best.touched], [best.size], s=110, facecolor="none", edgecolor="black", linewidth=1.4, zorder=5,
+            label="found",
+        )  # fmt: skip
+    panel.set_ylim(bottom=0)
+    panel.set_xlim(left=-0.01 * max([1, *(one.touched or 0 for one in found.candidates)]))
+    panel.xaxis.set_major_formatter("{x:,.0f}")
+    panel.set_ylabel("worst " + ("absolute " if before.worst is not None else "") + limit.measure)
+    panel.set_title(f"bias left against rows touched: {limit.text}", loc="left", fontsize=9)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(fontsize=7, frameon=False, loc="upper right", ncols=2)
