@@ -41,6 +41,8 @@ class Frame:
         For each cell its place in `keys`.
     empty : Tally
         Without counts.
+    positive : str or None
+        The positive label.
     paired : bool
         Rows come in pairs, so each is worth half of one.
     """
@@ -51,6 +53,7 @@ class Frame:
     keys: dict[str, list[CellKey]]
     fold: dict[str, Ints]
     empty: Tally
+    positive: str | None
     paired: bool
 
     @staticmethod
@@ -82,6 +85,7 @@ class Frame:
             keys,
             fold,
             Tally(edges=edges, axes=noted, lexicons=lexicons),
+            prepared.dataset.columns.positive,
             conversation is not None and conversation.pair is not None,
         )
 
@@ -192,7 +196,7 @@ class Outcome:
         axis = self.frame.axes[step.axis]
         table = self.frame.tables[axis.name]
         counts = self._cube(table, self.rows).astype(np.int64)
-        want = seams.wanted(step, counts, table=table, axis=axis, where=where)
+        want = seams.wanted(step, counts, table=table, axis=axis, positive=self.frame.positive, where=where)
         place = self._places(table, want.shape)
         goal = want.reshape(-1)
         have = np.bincount(place[place >= 0], weights=self.rows[place >= 0], minlength=len(goal)).astype(np.int64)

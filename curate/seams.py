@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..data.axes import Axis
@@ -13,7 +15,7 @@ from .tables import Table, holds
 from .units import Floats
 
 
-def wanted(step: ResampleStep, counts: Ints, *, table: Table, axis: Axis, where: str) -> Ints:
+def wanted(step: ResampleStep, counts: Ints, *, table: Table, axis: Axis, positive: str | None, where: str) -> Ints:
     """Rows wanted of labels × patterns (× length buckets).
 
     Parameters
@@ -26,6 +28,8 @@ def wanted(step: ResampleStep, counts: Ints, *, table: Table, axis: Axis, where:
         Names of labels and patterns.
     axis : Axis
         Of the step.
+    positive : str or None
+        The positive label.
     where : str
         Beginning of messages.
 
@@ -34,19 +38,27 @@ def wanted(step: ResampleStep, counts: Ints, *, table: Table, axis: Axis, where:
     InputError
         When the step cannot reach its goal.
     """
+    names = axis.status_groups or tuple(sorted({name for pattern in table.patterns for name in pattern}))
+    full: Any = getattr(resample, "wanted", None)
+    if full is not None:
+        found = full(
+            step, counts, labels=table.labels, patterns=table.patterns, groups=names, positive=positive, where=where,
+            pair=len(names) == 2 and axis.kind != "intersection",
+        )  # fmt: skip
+        want: Ints = found.want if found.want.shape[2] > 1 else found.want[:, :, 0]
+        return want
     have: Ints = counts.sum(axis=2)
     if step.method == "mixed" or step.within or step.labels == "held" or (step.level, step.target) == (None, None):
         raise InputError(f"{where}not there yet")
     if step.level is None:
         return resample.to_independence(have, method=step.method, labels=table.labels, patterns=table.patterns).want
-    names = axis.status_groups or tuple(sorted({name for pattern in table.patterns for name in pattern}))
     if len(names) != 2:
         raise InputError(f"{where}level needs an axis with two groups")
     pair = (names[0], names[1])
     at = [table.patterns.index((name,)) if (name,) in table.patterns else -1 for name in pair]
     both = np.stack([have[:, one] if one >= 0 else np.zeros(len(have), np.int64) for one in at], axis=1)
     goal = resample.to_level(both, level=step.level, method=step.method, labels=table.labels, groups=pair).want
-    want: Ints = have.copy()
+    want = have.copy()
     for column, one in enumerate(at):
         if one >= 0:
             want[:, one] = goal[:, column]
@@ -72,6 +84,11 @@ def factors(step: ReweightStep, mass: Floats, *, table: Table, where: str) -> Fl
     InputError
         When there is nothing to weight.
     """
+    full: Any = getattr(reweight, "factors", None)
+    if full is not None:
+        found = full(step, mass, patterns=table.patterns, where=where)
+        factor: Floats = getattr(found, "factor", found)
+        return factor if factor.ndim == 2 or factor.shape[2] > 1 else factor[:, :, 0]
     if step.method == "inverse-propensity" or step.within:
         raise InputError(f"{where}not there yet")
     flat: Floats = mass.sum(axis=2)
