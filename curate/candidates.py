@@ -26,10 +26,16 @@ class Knob:
         The greatest strength; 1 is the least, and 0 would do nothing.
     step : callable
         From a strength to the step.
+    likely : int or None
+        A strength that may be just enough.
+    late : bool
+        Slow to compute and seldom better than the others: for when nothing else will do.
     """
 
     most: int
     step: Callable[[int], Step]
+    likely: int | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def knobs(spec: str, *, pair: bool, ratio: float, allow: Sequence[str]) -> Iterator[Knob]:
+def knobs(spec: str, *, pair: bool, ratio: float, likely: float | None, allow: Sequence[str]) -> Iterator[Knob]:
     """The steps on an axis that are computed from counts.
 
     Parameters
@@ -120,6 +126,8 @@ def knobs(spec: str, *, pair: bool, ratio: float, allow: Sequence[str]) -> Itera
         Whether it contrasts two groups.
     ratio : float
         The largest absolute log ratio that there is.
+    likely : float or None
+        The largest that may be left, where a limit says so.
     allow : sequence of str
         Of `KINDS`.
     """
@@ -127,22 +135,33 @@ def knobs(spec: str, *, pair: bool, ratio: float, allow: Sequence[str]) -> Itera
         for weighting in ("kamiran-calders", "per-term"):
             yield _fixed(ReweightStep.model_validate({"do": "reweight", "axis": spec, "method": weighting}))
     if "resample" in allow:
-        most = max(1, math.ceil(ratio * _GRAIN))
         for method in _METHODS:
             base = {"do": "resample", "axis": spec, "method": method}
             yield _fixed(ResampleStep.model_validate({**base, "target": "independent"}))
-            yield _fixed(ResampleStep.model_validate({**base, "rate": "overall"}))
-            yield _turned(base, "log_ratio", most, lambda strength: (most - strength) / _GRAIN)
             if pair:
-                yield _turned(base, "level", _GRAIN, lambda strength: strength / _GRAIN)
+                yield Knob(_GRAIN, lambda strength, base=base: _with(base, level=strength / _GRAIN))
+            # Dropping and repeating together is never worse than repeating alone.
+            yield Knob(1, lambda _, base=base: _with(base, rate="overall"), late=method == "over")
+            yield _ratios(base, ratio, likely, late=method == "over")
+
+
+def _ratios(base: dict[str, Any], ratio: float, likely: float | None, *, late: bool) -> Knob:
+    most = max(1, math.ceil(ratio * _GRAIN))
+    just = None if likely is None else most - math.floor(likely * _GRAIN + 1e-9)
+    return Knob(
+        most,
+        lambda strength: _with(base, log_ratio=(most - strength) / _GRAIN),
+        just if just is not None and 1 <= just <= most else None,
+        late,
+    )
 
 
 def _fixed(step: Step) -> Knob:
     return Knob(1, lambda _: step)
 
 
-def _turned(base: dict[str, Any], name: str, most: int, value: Callable[[int], float]) -> Knob:
-    return Knob(most, lambda strength: ResampleStep.model_validate({**base, name: value(strength)}))
+def _with(base: dict[str, Any], **goal: Any) -> Step:
+    return ResampleStep.model_validate(base | goal)
 
 
 def on_rows(spec: str, axis: Axis, allow: Sequence[str], pool: str | None, pool_text: str | None) -> Iterator[Step]:

@@ -213,8 +213,10 @@ def _standing(after: Standing, before: Standing | None = None) -> str:
         after.certain
     ]
     said = [sure] if worst is not None else []
+    if after.thin:
+        said.append(f"{after.thin} of {len(after.counted)} on few rows now")
     if after.few:
         said.append(f"{after.few} not counted, too few rows")
     if after.lost:
-        said.append(f"{len(after.lost)} would lose their rows")
+        said.append(f"{len(after.lost)} would be gone")
     return "".join(parts) + ("\n    " + "; ".join(said) if said else "")

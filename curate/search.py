@@ -144,6 +144,8 @@ class _Search:
         if reached(self.before):
             return self.found(None)
         dials = [knob for name in self.axes for knob in self.knobs(name, allow)]
+        late = [knob for knob in dials if knob.late]
+        dials = [knob for knob in dials if not knob.late]
         self.say(f"trying {len(dials)} ways to select and weight rows")
         for knob in dials:
             self.ladder((), knob)
@@ -155,9 +157,15 @@ class _Search:
         for step in steps:
             self.say(f"trying {step.do} on the rows")
             self.on_rows((step,))
-        if not any(one.reaches for one in self.seen.values()):
+        if not self.reaching():
+            for knob in late:
+                self.ladder((), knob)
+        if not self.reaching():
             self.pairs(dials, steps)
         return self.verified()
+
+    def reaching(self) -> list[Candidate]:
+        return [one for one in self.seen.values() if one.reaches]
 
     # -- single steps ------------------------------------------------------------------------------------------------
 
@@ -171,7 +179,9 @@ class _Search:
         found = findings_of(tally, self.settings, measures=_RATIOS, axes=self.prepared.distinct)
         ratio = max((abs(one.estimate) for one in found if one.judged and one.enough), default=0.0)
         spec = self.spec(name)
-        return list(knobs(spec, pair=pair, ratio=ratio, allow=allow))
+        meant = [one.value for one in self.limits if one.measure in _RATIOS and one.axis in (None, name)]
+        likely = min(meant, default=None)
+        return list(knobs(spec, pair=pair, ratio=ratio, likely=likely, allow=allow))
 
     def ladder(self, first: tuple[Step, ...], knob: Knob) -> Candidate:
         """Plans of the first steps and this one, at some strengths; gives the weakest that keeps the limits."""
@@ -179,8 +189,14 @@ class _Search:
         def at(strength: int) -> Candidate:
             return self.on_counts((*first, knob.step(strength)))
 
-        rungs = sorted({-(-knob.most * rung // _RUNGS) for rung in range(1, _RUNGS + 1)})
-        found = {0: False} | {strength: at(strength).reaches for strength in rungs}
+        just = knob.likely
+        if just is not None:
+            if at(just).touched is None:
+                return at(just)  # what is stronger cannot be done either, and what is weaker is not enough
+            if at(just).reaches and (just == 1 or not at(just - 1).reaches):
+                self.curve(at, just)  # what is stronger is not needed, and slow to compute where it cannot be done
+                return at(just)
+        found = {0: False} | self.curve(at, knob.most)
         step = next(((low, high) for low, high in pairwise(found) if found[high] and not found[low]), None)
         if step is None:
             return at(knob.most)
@@ -189,6 +205,11 @@ class _Search:
             middle = (low + high) // 2
             low, high = (low, middle) if at(middle).reaches else (middle, high)
         return at(high)
+
+    def curve(self, at: Callable[[int], Candidate], most: int) -> dict[int, bool]:
+        """Whether the limits are kept at some strengths, the greatest among them."""
+        rungs = sorted({-(-most * rung // _RUNGS) for rung in range(1, _RUNGS + 1)})
+        return {strength: at(strength).reaches for strength in rungs}
 
     # -- two steps ---------------------------------------------------------------------------------------------------
 
@@ -283,7 +304,7 @@ class _Search:
     def verified(self) -> Found:
         """The best plan that does on the rows what the counts say."""
         for _ in range(_TRIES):
-            reaching = [one for one in self.seen.values() if one.reaches]
+            reaching = self.reaching()
             if not reaching:
                 break
             best = min(reaching, key=_rank)

@@ -74,11 +74,13 @@ class Standing:
     worst : Finding or None
         The farthest from 0 of those that count.
     counted : tuple of str
-        Ids of the findings that count: those with rows enough.
+        Ids of the findings that count: those with rows enough, and those that had them before.
+    thin : int
+        Of these, findings that no longer have rows enough.
     few : int
-        Findings that the limit is about and that have too few rows to be judged.
+        Findings that the limit is about and that never had rows enough.
     lost : tuple of str
-        Findings that counted before and no longer have rows enough: they do not keep a limit by vanishing.
+        Findings that counted before and that there are no more: they do not keep a limit by vanishing.
     certain : bool or None
         True: every interval is within the limit; False: one is all beyond it; None: the rows cannot tell.
     """
@@ -86,6 +88,7 @@ class Standing:
     limit: Limit
     worst: Finding | None
     counted: tuple[str, ...]
+    thin: int
     few: int
     lost: tuple[str, ...]
     certain: bool | None
@@ -97,12 +100,12 @@ class Standing:
 
     @property
     def reached(self) -> bool:
-        """Whether the estimates keep the limit; a finding that lost its rows does not."""
+        """Whether the estimates keep the limit; a finding that is no more does not."""
         return self.limit.keeps(self.size) and not self.lost
 
     @property
     def excess(self) -> float:
-        """How many times the limit the worst finding is; infinite where findings lost their rows."""
+        """How many times the limit the worst finding is; infinite where findings are no more."""
         if self.lost:
             return math.inf
         return self.size / self.limit.value if self.limit.value else (math.inf if self.size else 0.0)
@@ -118,6 +121,7 @@ class Standing:
             "high": None if worst is None else rounded(worst.high),
             "n": None if worst is None else worst.n,
             "counted": len(self.counted),
+            "thin": self.thin,
             "few_rows": self.few,
             "lost": list(self.lost),
             "reached": self.reached,
@@ -231,7 +235,7 @@ def standing(limit: Limit, findings: Iterable[Finding], *, before: Collection[st
     findings : iterable of Finding
         All there are.
     before : collection of str
-        Ids of those that counted in the data as they were.
+        Ids of those that counted in the data as they were. They still count, on however few rows.
 
     Examples
     --------
@@ -241,7 +245,7 @@ def standing(limit: Limit, findings: Iterable[Finding], *, before: Collection[st
     (0.3, False, None)
     """
     meant = [finding for finding in findings if limit.about(finding)]
-    counted = [one for one in meant if one.enough and math.isfinite(one.estimate)]
+    counted = [one for one in meant if (one.enough or one.id in before) and math.isfinite(one.estimate)]
     names = {one.id for one in counted}
     worst = max(counted, key=lambda one: (abs(one.estimate), one.id), default=None)
     ends = [one.magnitude for one in counted]
@@ -254,6 +258,7 @@ def standing(limit: Limit, findings: Iterable[Finding], *, before: Collection[st
         limit,
         worst,
         tuple(one.id for one in counted),
+        sum(not one.enough for one in counted),
         len(meant) - len(counted),
         tuple(name for name in before if name not in names),
         certain,
