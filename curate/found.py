@@ -55,7 +55,7 @@ class Found:
     @property
     def nearest(self) -> Candidate | None:
         """Where no plan keeps the limits, the one that comes nearest to them."""
-        done = [one for one in self.candidates if one.touched is not None]
+        done = [one for one in self.candidates if one.touched is not None and not one.reaches]
         return min(done, key=lambda one: (one.excess, one.touched, one.name), default=None)
 
     @property

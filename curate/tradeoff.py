@@ -60,7 +60,7 @@ def draw(found: Found, folder: Path) -> None:
 
 
 def _panel(found: Found, at: int, panel: Any) -> None:
-    """One limit: a curve a family, the limit as a line, the raw data at 0 and the plan that was found."""
+    """One limit: a curve a family, lines for the limit and the data as they are, a ring for the plan that was found."""
     before = found.before[at]
     limit = before.limit
     colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
@@ -70,7 +70,9 @@ def _panel(found: Found, at: int, panel: Any) -> None:
         x, y = [one[0] for one in those], [one[1] for one in those]
         panel.plot(x, y, color=colour, linewidth=0.8, alpha=0.6)
         panel.scatter(x, y, s=16, color=colour, marker=marker, label=name, zorder=3)
-    panel.scatter([0], [before.size], s=36, facecolor="white", edgecolor="black", zorder=4, label="as they are")
+    panel.axhline(
+        before.size, color="black", linewidth=0.8, linestyle=":", label=f"the data as they are {before.size:.3g}"
+    )
     panel.axhline(limit.value, color="black", linewidth=0.8, linestyle="--", label=f"limit {limit.value:g}")
     if found.best is not None:
         best = found.best.standings[at]
@@ -79,9 +81,9 @@ def _panel(found: Found, at: int, panel: Any) -> None:
             label="found",
         )  # fmt: skip
     panel.set_ylim(bottom=0)
-    panel.set_xlim(left=-0.01 * max([1, *(one.touched or 0 for one in found.candidates)]))
+    panel.set_xscale("log")  # a plan that touches 2 % and one that touches all belong into one picture
     panel.xaxis.set_major_formatter("{x:,.0f}")
-    panel.set_ylabel("worst " + ("absolute " if before.worst is not None else "") + limit.measure)
+    panel.set_ylabel(f"largest absolute {limit.measure}")
     panel.set_title(f"bias left against rows touched: {limit.text}", loc="left", fontsize=9)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(fontsize=7, frameon=False, loc="upper right", ncols=2)
+    panel.legend(fontsize=7, frameon=False, loc="best", ncols=2)
