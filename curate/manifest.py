@@ -56,6 +56,7 @@ def report_of(
         content["output"] |= {"name": written.name, "sha256": written.sha256, "files": written.files}
     if state is not None:
         # The effect of edits is not in the cells, which are those of the raw text: the audit after it shows that.
+        content["notes"] += [note for index in sorted(state.reports) for note in state.reports[index].get("notes", [])]
         content["effect"] = {
             axis.name: effect(state.cells, axis, state.before, state.units) for axis in prepared.distinct
         }
@@ -93,7 +94,7 @@ def _step(index: int, resolved: Resolved, emitter: Emitter, state: State | None)
     else:
         numbers["rule"] = f"{step.do}.v1"
     if state is not None and index in state.reports:
-        own = dict(state.reports[index])
+        own = {name: value for name, value in state.reports[index].items() if name != "notes"}
         if step.do == "topup":
             own["cells"] = [asdict(cell) for cell in own["cells"]]
         if step.do == "reweight" and state.aimed is None:

@@ -117,6 +117,11 @@ def _words(step: dict[str, Any]) -> str:
             return f"{step['before']:,} → {step['after']:,} rows ({moved})"
         case _:
             capped = f"; {step['capped']:,} rows at the cap" if step["capped"] else ""
+            if "dropped" in step:
+                return (
+                    f"{step['before']:,} → {step['after']:,} rows in place of weights ({step['dropped']:,} dropped, "
+                    f"{step['repeated']:,} repeated), worth {step['effective_rows']:,.0f}{capped}"
+                )
             return (
                 f"weights {step['least']:.2f} to {step['most']:.2f}, "
                 f"worth {step['effective_rows']:,.0f} unweighted rows{capped}"

@@ -1,16 +1,17 @@
-"""The figure of a search: rows touched against bias left, one panel a limit, one point a plan."""
+"""The figure of a search: rows touched against bias left, one point a plan."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .candidates import Candidate
+from .until import Standing
 
 if TYPE_CHECKING:
     from .found import Found
-
-_PANELS = 4
 
 
 def kind_of(candidate: Candidate) -> str:
@@ -20,16 +21,27 @@ def kind_of(candidate: Candidate) -> str:
     )
 
 
-def points(found: Found, limit: int) -> dict[str, list[tuple[int, float, bool]]]:
-    """For each family the plans that can be done: rows touched, size of the worst finding, whether all limits are kept.
+def points(found: Found) -> dict[str, list[tuple[int, float]]]:
+    """For each family the plans that can be done: rows touched and bias left, as `left` measures it.
 
-    Those that touch the same number of rows and leave the same bias are one point.
+    Those that touch the same number of rows and leave the same bias are one point; those that make a finding vanish
+    are none.
     """
-    families: dict[str, set[tuple[int, float, bool]]] = {}
+    families: dict[str, set[tuple[int, float]]] = {}
     for one in found.candidates:
-        if one.touched is not None and not one.standings[limit].lost:
-            families.setdefault(kind_of(one), set()).add((one.touched, one.standings[limit].size, one.reaches))
+        bias = left(one.standings)
+        if one.touched and math.isfinite(bias):
+            families.setdefault(kind_of(one), set()).add((one.touched, bias))
     return {name: sorted(families[name]) for name in sorted(families)}
+
+
+def left(standings: Sequence[Standing]) -> float:
+    """The bias left: of one limit the size of the worst finding, of several how many times its limit the worst is."""
+    if any(one.lost for one in standings):
+        return math.inf
+    if len(standings) == 1:
+        return standings[0].size
+    return max((one.excess for one in standings), default=math.inf)
 
 
 def draw(found: Found, folder: Path) -> None:
@@ -38,52 +50,37 @@ def draw(found: Found, folder: Path) -> None:
     Raises
     ------
     InputError
-        When the extra `figures` is not installed.
+        When the extra `figures` is not installed, or the folder cannot be written.
     """
-    from ..data.errors import require
+    from ..audit.figures import BLACK, figure
 
-    figures = require("matplotlib.figure", extra="figures", why="the figure of the search")
-    matplotlib = require("matplotlib", extra="figures", why="the figure of the search")
-    from ..data.files import atomic
-
-    shown = found.before[:_PANELS]
-    # The same bytes for the same numbers: no date, and ids that are no random numbers.
-    with matplotlib.rc_context({"svg.hashsalt": "evenset", "font.size": 9, "svg.fonttype": "path"}):
-        figure = figures.Figure(figsize=(7.2, 1.0 + 3.2 * len(shown)), layout="constrained")
-        panels = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
-        for at, panel in enumerate(panels):
-            _panel(found, at, panel)
-        panels[-1].set_xlabel(f"rows touched, of {found.rows:,}")
-        for suffix, metadata in (("svg", {"Date": None, "Creator": "evenset"}), ("png", {"Software": "evenset"})):
-            with atomic(folder / f"tradeoff.{suffix}") as part:
-                figure.savefig(part, format=suffix, dpi=160, metadata=metadata)
-
-
-def _panel(found: Found, at: int, panel: Any) -> None:
-    """One limit: a curve a family, lines for the limit and the data as they are, a ring for the plan that was found."""
-    before = found.before[at]
-    limit = before.limit
-    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
-    markers = "osD^vP*X"
-    for place, (name, those) in enumerate(points(found, at).items()):
-        colour, marker = colours[place % len(colours)], markers[place % len(markers)]
-        x, y = [one[0] for one in those], [one[1] for one in those]
-        panel.plot(x, y, color=colour, linewidth=0.8, alpha=0.6)
-        panel.scatter(x, y, s=16, color=colour, marker=marker, label=name, zorder=3)
-    panel.axhline(
-        before.size, color="black", linewidth=0.8, linestyle=":", label=f"the data as they are {before.size:.3g}"
-    )
-    panel.axhline(limit.value, color="black", linewidth=0.8, linestyle="--", label=f"limit {limit.value:g}")
+    limits = [one.limit for one in found.before]
+    one = limits[0] if len(limits) == 1 else None
+    before, limit = left(found.before), 1.0 if one is None else one.value
+    series = points(found)
+    said = "no plan keeps the limits"
     if found.best is not None:
-        best = found.best.standings[at]
-        panel.scatter(
-            [found.best.touched], [best.size], s=110, facecolor="none", edgecolor="black", linewidth=1.4, zorder=5,
-            label="found",
-        )  # fmt: skip
-    panel.set_ylim(bottom=0)
-    panel.set_xscale("log")  # a plan that touches 2 % and one that touches all belong into one picture
-    panel.xaxis.set_major_formatter("{x:,.0f}")
-    panel.set_ylabel(f"largest absolute {limit.measure}")
-    panel.set_title(f"bias left against rows touched: {limit.text}", loc="left", fontsize=9)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(fontsize=7, frameon=False, loc="best", ncols=2)
+        said = f"the plan that was found touches {found.best.touched:,} and leaves {left(found.best.standings):.3g}"
+    drawn = figure(
+        "Bias left against rows touched",
+        x=f"rows touched, of {found.rows:,}",
+        y="farthest finding, in times its limit" if one is None else f"largest absolute {one.measure}",
+        alt=f"Plans by rows touched and by bias left ({', '.join(each.text for each in limits)}): "
+        f"the data as they are have {before:.3g}; {said}.",
+        size=(7.0, 4.4),
+    )
+    for name, those in series.items():
+        drawn.line([x for x, _ in those], [y for _, y in those], name, linewidth=0.8, markersize=4)
+    if math.isfinite(before):
+        drawn.axes.axhline(before, color=BLACK, linewidth=1, linestyle=":", label=f"data as they are: {before:.3g}")
+    named = "limit" if one is None else one.text
+    drawn.axes.axhline(limit, color=BLACK, linewidth=1, linestyle="--", label=named)
+    if found.best is not None and found.best.touched:
+        place = [found.best.touched], [left(found.best.standings)]
+        drawn.axes.scatter(*place, s=120, facecolor="none", edgecolor=BLACK, linewidth=1.5, zorder=5, label="found")
+    drawn.axes.set_ylim(bottom=0)
+    if series:  # a plan that touches 2 % of the rows and one that touches all belong into one picture
+        drawn.axes.set_xscale("log")
+        drawn.axes.xaxis.set_major_formatter("{x:,.0f}")
+    drawn.legend()
+    drawn.save(folder, "tradeoff")

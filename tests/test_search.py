@@ -39,7 +39,7 @@ SKEWED = {
     ("", "", "nurse"): 150, ("", "", "judge"): 130,
 }  # fmt: skip
 TWO = {
-    (who, word, label): 60 * (3 if (who == "she") == (label == "1") else 1) * (2 if (word == "gay") == (label == "1") else 1)
+    (who, word, label): 60 * (1 + 2 * ((who == "she") == (label == "1"))) * (1 + ((word == "gay") == (label == "1")))
     for who in ("she", "he") for word in ("gay", "big") for label in ("0", "1")
 }  # fmt: skip
 
@@ -243,7 +243,7 @@ def test_the_figure_is_drawn_and_is_the_same_each_time(tmp_path):
     for name in ("tradeoff.svg", "tradeoff.png", "tradeoff.json", "plan.toml"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     svg = (tmp_path / "one" / "tradeoff.svg").read_text()
-    assert svg.count("axes_") == 2
+    assert f"{found.best.touched:,}" in svg  # in the words for who cannot see it
 
 
 def test_where_no_plan_does_it_says_the_nearest_and_writes_no_plan(tmp_path, capsys):
