@@ -96,7 +96,7 @@ def _weighted(entry: dict[str, Any], report: dict[str, Any]) -> str:
     line = f"gave it the weight {value:.4g}{before}"
     if entry["reason"] == "placebo":
         return f"{line}: a placebo deals the weights out at random within each label."
-    steps = [one for one in report["steps"] if one["do"] == "reweight"]
+    steps = [one for one in report["steps"] if one["do"] == "reweight" and "dropped" not in one]
     named = str(entry["reason"]).split("; ")
     if len(named) != len(steps):
         return f"{line} ({entry['reason']})."
