@@ -168,6 +168,10 @@ def run(
     >>> curation.rows["text"].to_pylist(), curation.ledger["before"].to_pylist()
     (['_ ran.', 'It ran.'], ['She'])
     """
+    if measures:
+        from ..audit.sections import wanted
+
+        wanted(measures)  # a misspelt name is said before anything is written
     if isinstance(data, Dataset):
         refuse(data, plan, writes=out is not None or dry_run)
     specs = list(dict.fromkeys([*(axes or ()), *axes_of(plan)]))

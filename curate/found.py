@@ -11,6 +11,7 @@ from typing import Any
 from ..data.config import Plan
 from ..data.dataset import Dataset
 from .candidates import Candidate, settings_of
+from .summary import folded
 from .until import Standing, reached
 
 SCHEMA = "evenset.tradeoff/1"
@@ -176,7 +177,7 @@ def _lines(found: Found) -> list[str]:
     if best is not None:
         share = (best.touched or 0) / found.rows if found.rows else 0.0
         lines.append(f"found: {best.touched:,} of {found.rows:,} rows touched ({share:.1%}); {tried}")
-        lines += [f"  --do {part}" for part in best.to_dict()["do"]]
+        lines += [line for part in best.to_dict()["do"] for line in folded(f"  --do {part}", "    ")]
         lines += [_standing(after, before) for before, after in zip(found.before, best.standings, strict=True)]
         others = [one for one in found.candidates if one.reaches and one.name != best.name]
         kinds: dict[str, Candidate] = {}
@@ -184,39 +185,36 @@ def _lines(found: Found) -> list[str]:
             kinds.setdefault(" then ".join(step.do for step in one.plan.step), one)
         for one in list(kinds.values())[:3]:
             if one.plan.step[0].do != best.plan.step[0].do:
-                lines.append(f"  instead {one.name}: {one.touched:,} rows touched")
+                lines += folded(f"  instead {one.name}: {one.touched:,} rows touched", "    ")
         return lines
     lines.append(f"no plan keeps {'the limit' if len(found.before) == 1 else 'all limits'}; {tried}")
     nearest = found.nearest
     if nearest is None:
         lines += ["  none of the steps can be done:"]
         problems = dict.fromkeys(one.problem for one in found.candidates)
-        return lines + [f"    {problem}" for problem in list(problems)[:3]]
-    lines.append(f"  the nearest, {nearest.touched:,} rows touched: {nearest.name}")
+        return lines + [line for problem in list(problems)[:3] for line in folded(f"    {problem}", "    ")]
+    lines += folded(f"  the nearest, {nearest.touched:,} rows touched: {nearest.name}", "    ")
     lines += [_standing(after, before) for before, after in zip(found.before, nearest.standings, strict=True)]
     lines.append("  raise the limit, or allow other steps: --allow reweight,resample,swap,topup,scrub")
     return lines
 
 
 def _standing(after: Standing, before: Standing | None = None) -> str:
-    """A limit and where the worst finding stands, in a line or two."""
-    worst = after.worst
+    """A limit, where the worst finding stands, and how sure that is."""
     start = "" if before is None or before.worst is None else f"{before.size:.2f} → "
-    parts = [f"  {after.limit.text}: {start}"]
+    worst = after.worst
     if worst is None:
-        parts.append("none left to measure")
+        lines = folded(f"  {after.limit.text}: {start}none left to measure", "    ")
+        said = []
     else:
-        parts.append(f"{after.size:.2f} [{worst.low:.2f}, {worst.high:.2f}]")
-        if worst.group is not None:
-            parts.append(f" {worst.group}")
-    sure = {True: "certainly within", False: "certainly beyond for one", None: "the interval cannot tell"}[
-        after.certain
-    ]
-    said = [sure] if worst is not None else []
+        lines = folded(f"  {after.limit.text}: {start}{after.size:.2f}", "    ")
+        named = ": ".join(part for part in (worst.group, worst.label) if part) or worst.axis
+        sure = {True: "all intervals are within", False: "one is certainly beyond", None: "the intervals cannot tell"}
+        said = [f"farthest {named} {worst.estimate:.2f} [{worst.low:.2f}, {worst.high:.2f}]", sure[after.certain]]
     if after.thin:
         said.append(f"{after.thin} of {len(after.counted)} on few rows now")
     if after.few:
         said.append(f"{after.few} not counted, too few rows")
     if after.lost:
         said.append(f"{len(after.lost)} would be gone")
-    return "".join(parts) + ("\n    " + "; ".join(said) if said else "")
+    return "\n".join([*lines, *(folded(f"    {'; '.join(said)}", "    ") if said else ())])
