@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..data.axes import Axis
@@ -139,10 +139,14 @@ def knobs(spec: str, *, pair: bool, ratio: float, likely: float | None, allow: S
             base = {"do": "resample", "axis": spec, "method": method}
             yield _fixed(ResampleStep.model_validate({**base, "target": "independent"}))
             if pair:
-                yield Knob(_GRAIN, lambda strength, base=base: _with(base, level=strength / _GRAIN))
+                yield _levels(base)
             # Dropping and repeating together is never worse than repeating alone.
-            yield Knob(1, lambda _, base=base: _with(base, rate="overall"), late=method == "over")
+            yield replace(_fixed(_with(base, rate="overall")), late=method == "over")
             yield _ratios(base, ratio, likely, late=method == "over")
+
+
+def _levels(base: dict[str, Any]) -> Knob:
+    return Knob(_GRAIN, lambda strength: _with(base, level=strength / _GRAIN))
 
 
 def _ratios(base: dict[str, Any], ratio: float, likely: float | None, *, late: bool) -> Knob:

@@ -142,8 +142,8 @@ def explain(curated: str | Path, row: str) -> Explained:
         if found:
             copy_of = next((one["parent"] for one in found if one["row"] == key), None)
             positions = [one["position"] for one in found if one["position"] is not None]
-            position = positions[0] if positions and copy_of is None else None
-            return Explained(row, key, position, copy_of, _ordered(found, key), report)
+            own_number = positions[0] if positions and copy_of is None else None
+            return Explained(row, key, own_number, copy_of, _ordered(found, key), report)
     key = _among_curated(folder, book, row, keys)
     return Explained(row, key, None, None, (), report)
 

@@ -179,7 +179,8 @@ def test_the_worst_findings_come_first():
     def one(group, estimate, *, judged=True):
         value = {"estimate": estimate, "low": estimate - 0.1, "high": estimate + 0.1}
         return {
-            "id": f"label_log_ratio:identity:{group}:1", "axis": "identity", "group": group, "label": "1", "measure": "label_log_ratio", "judged": judged,
+            "id": f"label_log_ratio:identity:{group}:1",
+            "axis": "identity", "group": group, "label": "1", "measure": "label_log_ratio", "judged": judged,
             "before": value, "after": None,
         }  # fmt: skip
 
