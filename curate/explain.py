@@ -151,9 +151,10 @@ def explain(curated: str | Path, row: str) -> Explained:
 def _opened(folder: Path) -> tuple[Ledger, dict[str, Any]]:
     """Ledger and report of a curation, after making sure that they are of the same one."""
     place = folder / "curation.json"
+    if folder.is_file():
+        raise InputError(f'"{folder}" is a file; name the folder that evenset curate wrote, here "{folder.parent}"')
     if not folder.is_dir():
-        inside = " Name the folder it lies in." if folder.is_file() else ""
-        raise InputError(f'"{folder}" is no folder of a curation; evenset curate --out writes one.{inside}')
+        raise InputError(f'"{folder}" is no folder of a curation; evenset curate --out writes one')
     if not place.is_file():
         half = " A curation was stopped there; run it again." if (folder / ".evenset-partial").is_dir() else ""
         raise InputError(f'"{folder}" has no curation.json, so it is no folder of a curation.{half}')

@@ -19,7 +19,7 @@ from ..audit.tally import Tally
 from ..data.config import Plan, ScrubStep, Step, phase
 from ..data.dataset import Dataset
 from ..data.errors import InputError, suggest
-from .candidates import KINDS, Candidate, Knob, knobs, on_rows
+from .candidates import KINDS, Candidate, Knob, knobs, on_rows, spelt
 from .curation import run
 from .found import Found
 from .outcome import Frame, Outcome
@@ -156,7 +156,7 @@ class _Search:
             for step in on_rows(self.spec(name), self.prepared.axes[self.spec(name)], allow, pool, pool_text)
         ]
         for step in steps:
-            self.say(f"trying {step.do} on the rows")
+            self.say(f"trying {spelt(step)} on the rows")
             self.on_rows((step,))
         if not self.reaching():
             for knob in late:

@@ -42,7 +42,7 @@ def sentences(explained: Explained, *, words: bool) -> list[str]:
     if not explained.entries:
         done = [step["do"] for step in report["steps"] if step["do"] not in ("scrub", "swap") or "copies" in step]
         kept = " No step dropped, copied or weighted it." if done else ""
-        lines.append(f"So it is in the curated data as it was.{kept}")
+        lines.append(f"It is in the curated data as it was.{kept}")
     return lines
 
 

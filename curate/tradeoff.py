@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..data.config import ResampleStep, ReweightStep, Step, SwapStep
 from .candidates import Candidate
 from .until import Standing
 
@@ -15,10 +16,17 @@ if TYPE_CHECKING:
 
 
 def kind_of(candidate: Candidate) -> str:
-    """The family that a plan belongs to, by which points are coloured."""
-    return " then ".join(
-        f"{step.do} ({step.method})" if hasattr(step, "method") else step.do for step in candidate.plan.step
-    )
+    """The family that a plan belongs to: plans of one family differ in a strength only."""
+    return " then ".join(map(_kind, candidate.plan.step))
+
+
+def _kind(step: Step) -> str:
+    if isinstance(step, ResampleStep):
+        goal = next(name for name in ("level", "log_ratio", "rate", "target") if getattr(step, name) is not None)
+        return f"resample {step.method}, {'independent' if goal == 'target' else goal}"
+    if isinstance(step, ReweightStep):
+        return f"reweight {step.method}"
+    return f"{step.do} {step.mode} {step.to}" if isinstance(step, SwapStep) else step.do
 
 
 def points(found: Found) -> dict[str, list[tuple[int, float]]]:

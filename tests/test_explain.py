@@ -71,7 +71,7 @@ def test_a_row_that_was_left_alone_says_why(folder, tmp_path):
     for name in ("#3", "row-2"):
         text = spaced(curate.explain(tmp_path, name).summary())
         assert "it has no word of pronouns that the step acts on" in text
-        assert "it is in the curated data as it was" in text
+        assert "It is in the curated data as it was" in text
 
 
 def test_a_weight_comes_with_its_arithmetic(folder, tmp_path):
@@ -186,7 +186,7 @@ def test_what_is_no_curation(folder, tmp_path):
         assert message in str(error.value)
 
     refused(tmp_path / "none", "is no folder")
-    refused(folder / "d.parquet", "Name the folder it lies in")
+    refused(folder / "d.parquet", "name the folder")
     (tmp_path / "half" / ".evenset-partial").mkdir(parents=True)
     refused(tmp_path / "half", "was stopped there")
     one, other = tmp_path / "one", tmp_path / "other"
