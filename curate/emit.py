@@ -100,7 +100,7 @@ class Emitter:
         self.overwrites = overwrites
         self.counts = Counts()
         self._mean = mean_factor(state)
-        self._why = None if state is None else Reasons(state, placebo=changer.placebo)
+        self._why = Reasons(state, placebo=changer.placebo)
         self.steps = {step.index: step for step in (*changer.resolved.edits, *changer.resolved.augments)}
 
     def parts(self) -> Iterator[Part]:
@@ -163,7 +163,10 @@ class Emitter:
         written[row[first & (units.variant == 0)]] = True
         own = changes.edits.of_rows(written)
         self.counts.rows_edited += len(distinct(own.row))
-        weighted = row[first & (units.variant == 0) & weight_changed(units, self.state, self._mean)]
+        given = chunk.scanned.batch.weight
+        came = np.ones(units.n) if given is None else given[row]
+        weighed = self.state is not None and weight_changed(units.weight, came, self._mean)
+        weighted = row[first & (units.variant == 0) & weighed]
         self.counts.rows_changed += len(distinct(np.concatenate([own.row, weighted])))
         self._note(changes, own)
         parts = [self._edits(chunk, own, chunk.keys, None)]
@@ -263,37 +266,24 @@ class Emitter:
             some.position,
             step=step,
             rule=pa.array(rules.tolist(), pa.string()),
-            reason=self._copy_reasons(some, step),
+            reason=self._why.copied(some, step),
             parent=parent.take(pa.array(made)),
         )
-
-    def _copy_reasons(self, some: Units, step: Ints) -> Any:
-        """Of a repeated row its cell; a copy for the sake of its edits says so itself."""
-        assert self._why is not None
-        if not some.variant.any():
-            return self._why.of(some.cell, step)
-        reasons = np.where(some.variant > 0, "augmented", "repeated").astype(object)
-        again = np.flatnonzero(some.repeat > 0)
-        named = self._why.of(some.cell[again], step[again])
-        reasons[again] = named if isinstance(named, str) else named.to_pylist()
-        return pa.array(reasons, pa.string())
 
     def _drops(self, chunk: Chunk, written: Any) -> pa.Table:
         gone = np.flatnonzero(~written)
         if not len(gone) or self.state is None:
             return SCHEMA.empty_table()
         self.counts.drops += len(gone)
-        assert self._why is not None
         place = gone + chunk.start
         step = self.state.dropped_by[place].astype(np.int32)
-        why = self._why.of(self.state.before.cell[place], step.astype(np.int64))
+        why = self._why.dropped(place, step.astype(np.int64))
         return entries("drop", names_of(chunk.keys[gone]), place, step=step, rule=resample.RULE, reason=why)
 
     def _weights(self, units: Units, parent: Any, taken: Batch | None) -> pa.Table:
         steps = [index for index, step in enumerate(self.changer.resolved.plan.step) if step.do == "reweight"]
         if not steps or not units.n:
             return SCHEMA.empty_table()
-        assert self._why is not None
         self.counts.weights += units.n
         before = None
         if self.overwrites is not None and taken is not None:
@@ -309,7 +299,7 @@ class Emitter:
             rule=reweight.RULE,
             value=units.weight,
             before=before,
-            reason=self._why.of_weights(units.cell, steps),
+            reason=self._why.weighted(units, steps),
             parent=parent,
         )
 

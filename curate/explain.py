@@ -245,6 +245,9 @@ def _curated(folder: Path, book: Ledger) -> Dataset:
     place: Path | list[Path] = folder / output["name"]
     if output["name"] == "rows":
         place = [folder / "rows" / name for name in output["files"]]
+    talk = about.get("conversation")
+    if talk is not None:
+        return open_dataset(place, format=talk["format"], roles=talk["roles"], id=about["id"], label=about["label"])
     return open_dataset(
         place,
         text=about["text"],

@@ -15,7 +15,7 @@ from .prepare import Prepared
 from .reasons import weight_cells
 from .state import State
 from .tables import effect
-from .touched import mean_factor, weight_changed
+from .touched import mean_factor, weight_changed, weights_before
 from .write import Written, counted, open_again
 
 REPORT = "evenset.curation/1"
@@ -113,7 +113,8 @@ def _touched_by(step: dict[str, Any], state: State | None) -> int:
     if step["do"] != "reweight":
         return int(step.get("copies", step.get("rows", 0)))
     assert state is not None
-    return int(weight_changed(state.units, state, mean_factor(state)).sum())
+    before = weights_before(state.units, state)
+    return int(weight_changed(state.units.weight, before, mean_factor(state)).sum())
 
 
 def compared(

@@ -10,7 +10,9 @@ import pyarrow as pa
 from .edits import Ints, distinct
 from .state import State
 from .tables import Table, tabulate
-from .units import Codes, Floats, Pattern
+from .units import Codes, Floats, Pattern, Units
+
+LABEL_GROUPS = "label × groups"
 
 
 def cell_name(label: str | None, pattern: Pattern) -> str:
@@ -34,39 +36,60 @@ class Reasons:
 
     Parameters
     ----------
-    state : State
-        After the last step.
+    state : object or None
+        A `State`, whose cells are known. Of anything else, such as what was decided about a part of the data, only the
+        kind of change is said; `explain` then tells the cell by its factor.
     placebo : bool
         A placebo's changes have no other reason.
     """
 
-    def __init__(self, state: State, *, placebo: bool) -> None:
-        self._state = state
+    def __init__(self, state: object, *, placebo: bool) -> None:
+        self._state = state if isinstance(state, State) else None
         self._placebo = placebo
         self._names: dict[int, list[str]] = {}
 
-    def of(self, cell: Codes, step: Ints) -> Any:
-        """The reason of each unit, from its cell and the number (from 1) of the step."""
+    def dropped(self, position: Ints, step: Ints) -> Any:
+        """Why rows of the data were dropped, from their numbers and that of the step (from 1)."""
+        if self._state is None:
+            return "placebo" if self._placebo else "resampled"
+        return self._of(self._state.before.cell[position], step)
+
+    def copied(self, units: Units, step: Ints) -> Any:
+        """Why copies were made: of a repeated row its cell; one for the sake of its edits is "augmented"."""
+        if self._state is not None and not units.variant.any():
+            return self._of(units.cell, step)
+        reasons = np.where(units.repeat > 0, "repeated", "augmented").astype(object)
+        again = np.flatnonzero((units.repeat > 0) & (units.variant == 0))
+        if self._state is not None and len(again):
+            named = self._of(units.cell[again], step[again])
+            reasons[again] = named if isinstance(named, str) else named.to_pylist()
+        return pa.array(reasons, pa.string())
+
+    def weighted(self, units: Units, steps: list[int]) -> Any:
+        """Why units have their weights, from the indices of the weighting steps."""
         if self._placebo:
             return "placebo"
+        if self._state is None:
+            return LABEL_GROUPS
+        named = [self._of_step(self._state, index) for index in steps]
+        names = ["; ".join(parts) for parts in zip(*named, strict=True)]
+        return pa.array(names, pa.string()).take(pa.array(units.cell))
+
+    def _of(self, cell: Codes, step: Ints) -> Any:
+        """The names of cells on the axes of the steps with these numbers."""
+        if self._placebo:
+            return "placebo"
+        assert self._state is not None
         known: list[str] = []
         at = np.zeros(len(cell), np.int64)
         for number in distinct(step).tolist():
             mine = step == number
             at[mine] = len(known) + cell[mine]
-            known += self._of_step(number - 1)
+            known += self._of_step(self._state, number - 1)
         return pa.array(known, pa.string()).take(pa.array(at))
 
-    def of_weights(self, cell: Codes, steps: list[int]) -> Any:
-        """The reason of each unit's weight, from its cell and the indices of the weighting steps."""
-        if self._placebo:
-            return "placebo"
-        named = [self._of_step(index) for index in steps]
-        return pa.array(["; ".join(parts) for parts in zip(*named, strict=True)], pa.string()).take(pa.array(cell))
-
-    def _of_step(self, index: int) -> list[str]:
+    def _of_step(self, state: State, index: int) -> list[str]:
         if index not in self._names:
-            state = self._state
             spec = state.changer.resolved.plan.step[index].axis
             table = tabulate(state.cells, state.prepared.axes[spec])
             self._names[index] = [

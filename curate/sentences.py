@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .reasons import cell_name
+from .reasons import LABEL_GROUPS, cell_name
 
 if TYPE_CHECKING:
     from .explain import Explained
@@ -98,6 +98,10 @@ def _weighted(entry: dict[str, Any], report: dict[str, Any]) -> str:
         return f"{line}: a placebo deals the weights out at random within each label."
     steps = [one for one in report["steps"] if one["do"] == "reweight" and "dropped" not in one]
     named = str(entry["reason"]).split("; ")
+    if entry["reason"] == LABEL_GROUPS and len(steps) == 1:
+        # Data curated in parts do not say the cell; where only one has this factor it is that one.
+        fits = [one for one in steps[0].get("cells", ()) if abs(one["factor"] - value) <= 1e-9 * value]
+        named = [_name(one) for one in fits] if len(fits) == 1 else named
     if len(named) != len(steps):
         return f"{line} ({entry['reason']})."
     parts = [part for one, name in zip(steps, named, strict=True) if (part := _factor(one, name, report))]
@@ -167,11 +171,13 @@ def _repeated(step: dict[str, Any], reason: str | None) -> str:
 def _cell(step: dict[str, Any], name: str | None) -> dict[str, Any] | None:
     """The cell of a step's table that a reason names."""
     for cell in step.get("cells") or ():
-        if "label" in cell and "group" in cell:
-            groups = () if cell["group"] == "no group" else (cell["group"],)
-            if cell_name(cell["label"], groups) == name:
-                return dict(cell)
+        if "label" in cell and "group" in cell and _name(cell) == name:
+            return dict(cell)
     return None
+
+
+def _name(cell: dict[str, Any]) -> str:
+    return cell_name(cell["label"], () if cell["group"] == "no group" else (cell["group"],))
 
 
 def _groups(name: str) -> str:
