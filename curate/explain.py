@@ -219,7 +219,13 @@ def _among_curated(folder: Path, book: Ledger, row: str, keys: list[str]) -> str
     wanted = {int(key, 16): key for key in keys}
     seen = Seen()
     near: list[str] = []
-    for batch in _curated(folder, book).batches():
+    try:
+        rows = _curated(folder, book)
+    except InputError as error:
+        raise InputError(
+            f'the ledger does not mention row "{row}", and the curated rows cannot be read to look for it: {error}'
+        ) from None
+    for batch in rows.batches():
         ids = None if about["id"] is None else batch.column(about["id"])
         if ids is not None:
             named = ids.cast(pa.large_string())

@@ -207,6 +207,43 @@ def test_what_is_no_curation(folder, tmp_path):
     refused(other, "there is no ledger")
 
 
+def test_rows_that_cannot_be_looked_for(folder, tmp_path):
+    curated(folder, tmp_path, "scrub:pronouns")
+    next(tmp_path.glob("data.*")).unlink()
+    assert curate.explain(tmp_path, "row-0").entries
+    with pytest.raises(InputError, match="curated rows cannot be read"):
+        curate.explain(tmp_path, "row-2")
+
+
+def test_restore_refuses_what_is_not_of_one_curation(folder, tmp_path):
+    """Another ledger, rows changed by hand, half a folder: one message each, and nothing is written."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    curated(folder, one, "scrub:pronouns")
+    data = pq.read_table(folder / "d.parquet")
+    texts = pa.array([f"{text} Other." for text in data["text"].to_pylist()])
+    pq.write_table(data.set_column(1, "text", texts), tmp_path / "d.parquet")
+    curated(tmp_path, other, "scrub:pronouns", named=False)
+
+    def refused(message, rows, ledger):
+        with pytest.raises(InputError) as error:
+            curate.restore(rows, ledger, out=tmp_path / "back")
+        assert message in str(error.value)
+        assert "\n" not in str(error.value)
+        assert not (tmp_path / "back").exists()
+
+    refused("of another curation", one / "data.parquet", other / "ledger.parquet")
+    written = pq.read_table(one / "data.parquet").to_pylist()
+    written[2]["text"] += " By hand."
+    pq.write_table(pa.Table.from_pylist(written), tmp_path / "hand.parquet")
+    refused("changed by hand", tmp_path / "hand.parquet", one / "ledger.parquet")
+    pq.write_table(pa.Table.from_pylist(written[1:]), tmp_path / "fewer.parquet")
+    refused("rows were added or removed by hand", tmp_path / "fewer.parquet", one / "ledger.parquet")
+    (one / "ledger.parquet").write_bytes((one / "ledger.parquet").read_bytes()[:200])
+    refused("no whole parquet file", one / "data.parquet", one / "ledger.parquet")
+    (one / "ledger.parquet").unlink()
+    refused("there is no ledger", one / "data.parquet", one / "ledger.parquet")
+
+
 def test_the_command(folder, tmp_path, capsys):
     curated(folder, tmp_path, "scrub:pronouns")
     assert cli.invoke(["explain", str(tmp_path), "--row", "#1"]) == 0

@@ -303,3 +303,18 @@ def test_a_seed_changes_rows_and_not_numbers(tmp_path):
     kept = [curate.run(data, one.plan, seed=one.seed).rows["text"].to_pylist() for one in found]
     assert len(kept[0]) == len(kept[1])
     assert not np.array_equal(kept[0], kept[1])
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_gab_is_brought_under_a_limit(shared_data, tmp_path):
+    data = open_data(shared_data / "gab" / "train.csv", text="text", label="label", positive="1")
+    found = curate.search(data, ["label_log_ratio:identity<=0.2"], axes=["identity"])
+    assert found.before[0].size > 1.5
+    assert found.best is not None
+    done = curate.run(data, found.plan, axes=["identity"], out=tmp_path)
+    assert done.report["touched"]["rows"] == found.best.touched
+    counted = set(found.before[0].counted)
+    left = {one["id"]: abs(one["after"]["estimate"]) for one in done.report["findings"] if one["id"] in counted}
+    assert set(left) == counted
+    assert max(left.values()) <= 0.2
