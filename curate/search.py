@@ -29,6 +29,7 @@ from .write import open_again
 
 ALLOWED = ("reweight", "resample")
 _RUNGS = 6  # of a ladder of strengths, for the curve
+_HALVINGS = 4  # between what is not enough and what cannot be done
 _PAIRS = 12  # compositions whose strengths are turned down
 _TRIES = 10  # plans that are carried out before the search gives up
 _MARGIN = 0.85
@@ -200,12 +201,27 @@ class _Search:
         found = {0: False} | self.curve(at, knob.most)
         step = next(((low, high) for low, high in pairwise(found) if found[high] and not found[low]), None)
         if step is None:
+            step = self.below(at, found)
+        if step is None:
             return at(knob.most)
         low, high = step
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if at(middle).reaches else (middle, high)
         return at(high)
+
+    def below(self, at: Callable[[int], Candidate], found: dict[int, bool]) -> tuple[int, int] | None:
+        """Between a strength that is not enough and one that cannot be done there may be one that is enough."""
+        weak = [strength for strength in found if strength == 0 or at(strength).touched is not None]
+        low, high = max(weak), min((strength for strength in found if strength > max(weak)), default=max(weak))
+        for _ in range(_HALVINGS):
+            middle = (low + high) // 2
+            if middle in (low, high):
+                break
+            if at(middle).reaches:
+                return low, middle
+            low, high = (low, middle) if at(middle).touched is None else (middle, high)
+        return None
 
     def curve(self, at: Callable[[int], Candidate], most: int) -> dict[int, bool]:
         """Whether the limits are kept at some strengths, the greatest among them."""

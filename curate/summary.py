@@ -60,6 +60,8 @@ def _findings(report: dict[str, Any]) -> list[str]:
 
 def _named(one: dict[str, Any]) -> str:
     """A finding in few words."""
+    if one["label"] is not None and "/" in (one["group"] or ""):
+        return f"{one['measure']} {one['label']}"  # of two groups there is but one contrast
     group = one["group"] or one["axis"]
     return f"{one['measure']} {group}" + (f": {one['label']}" if one["label"] is not None else "")
 
