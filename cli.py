@@ -279,6 +279,24 @@ def _sharded(
 @click.option(
     "--workers", type=int, metavar="N", help="Processes for large data, some 250 MB each; default one a core."
 )
+@click.option(
+    "--until",
+    multiple=True,
+    metavar="MEASURE:AXIS<=VALUE",
+    help="Instead of a plan: find the smallest one that brings these findings under the limit, write it and apply it. "
+    "MEASURE[:AXIS[:GROUP[:LABEL]]]<=VALUE; the absolute value is meant. Repeatable.",
+)
+@click.option("--minimise", type=click.Choice(["rows"]), help="What the plan of --until keeps small: rows touched.")
+@click.option(
+    "--allow", metavar="STEP,...", help="Steps --until may use: reweight, resample (default), swap, topup, scrub."
+)
+@click.option("--pool", metavar="FILE", help="Harmless rows for --allow topup.")
+@click.option("--pool-text", metavar="COL", help="Column of the pool's text.")
+@click.option(
+    "--measures",
+    metavar="NAME,...",
+    help="What to compare before and after besides the counts: leakage, association, ..., or names of measures.",
+)
 @_columns
 @_out
 @_overwrite
@@ -294,6 +312,12 @@ def curate(
     dry_run: bool,
     engine: str,
     workers: int | None,
+    until: tuple[str, ...],
+    minimise: str | None,
+    allow: str | None,
+    pool: str | None,
+    pool_text: str | None,
+    measures: str | None,
     out: Path | None,
     overwrite: bool,
     seed: int,
@@ -307,12 +331,25 @@ def curate(
     evenset curate train.csv --do reweight:identity --out curated/
     evenset curate train.csv --config evenset.toml --plan scrub --dry-run
     evenset curate train.csv --config evenset.toml --plan balance --out curated/
+    evenset curate train.csv --minimise rows --until "label_log_ratio:identity<=0.2" --out curated/
+    evenset explain curated/ --row "#17"
     evenset restore curated/data.csv --ledger curated/ledger.parquet --original train.csv --out back/
     """
     from . import curate as room
     from .data import InputError
     from .data.config import inline_plan
 
+    compared = [] if measures is None else _listed(measures)
+    if until:
+        if plan_name is not None or steps or placebo:
+            raise InputError("--until looks for a plan; leave out --plan, --do and --placebo.")
+        return _searched(
+            data, _load(config_path), flags, until=until, allow=allow, pool=pool, pool_text=pool_text,
+            measures=compared, dry_run=dry_run, out=out, overwrite=overwrite, seed=seed, quiet=quiet, as_json=as_json,
+        )  # fmt: skip
+    for flag, value in (("--minimise", minimise), ("--allow", allow), ("--pool", pool), ("--pool-text", pool_text)):
+        if value is not None:
+            raise InputError(f'{flag} goes with --until LIMIT, for example --until "label_log_ratio:identity<=0.2".')
     if config_path is None and not steps:
         raise InputError(
             "curate needs steps: --do STEP:AXIS, for example --do reweight:pronouns, or --config FILE with a "
@@ -330,15 +367,105 @@ def curate(
     plan = inline_plan(steps) if plan_name is None else config.get_plan(plan_name)
     dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=False)
     axes = _axes(config, flags, dataset)
-    key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, axes]
+    key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, axes, compared]
     target = None if dry_run else out
     with _claimed(target, "curate", key, overwrite=overwrite):
         result = room.run(
             dataset, plan, axes=axes, seed=seed, placebo=placebo, out=target, dry_run=dry_run, engine=engine,
-            workers=workers,
+            workers=workers, measures=compared,
         )  # fmt: skip
     note = "dry run: nothing was written" if dry_run else f"written: {out}"
     _answer(result, result.summary, note, quiet=quiet, as_json=as_json)
+    return 0
+
+
+def _searched(
+    data: tuple[str, ...],
+    config: Config,
+    flags: dict[str, Any],
+    *,
+    until: tuple[str, ...],
+    allow: str | None,
+    pool: str | None,
+    pool_text: str | None,
+    measures: list[str],
+    dry_run: bool,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Find the smallest plan that keeps the limits, write and apply it."""
+    from . import curate as room
+    from .data import InputError
+
+    if out is None and not dry_run:
+        raise InputError("curate --until needs --out DIR for the plan and the curated rows, or --dry-run.")
+    dataset = _open(data, config, flags, quiet=quiet, spool=out, compare=True)
+    axes = _axes(config, flags, dataset)
+    allowed = room.ALLOWED if allow is None else tuple(_split(allow, "--allow"))
+    key = [dataset.sha256(), until, allowed, pool, pool_text, seed, axes, measures]
+    target = None if dry_run else out
+    curation = None
+    with _claimed(target, "curate --until", key, overwrite=overwrite):
+        found = room.search(
+            dataset, until, axes=axes, allow=allowed, pool=pool, pool_text=pool_text, seed=seed,
+            say=lambda words: _say(words, quiet=quiet or as_json),
+        )  # fmt: skip
+        if target is not None:
+            if found.plan is not None:
+                curation = room.run(dataset, found.plan, axes=axes, seed=seed, out=target, measures=measures)
+            for note in found.save(target):
+                _say(note, quiet=quiet)
+    if as_json:
+        _print_json({"search": found.to_dict(), "curation": None if curation is None else curation.to_dict()})
+    else:
+        _stdout().print(found.summary())
+        if curation is not None:
+            _stdout().print(curation.summary())
+        written = f"written: {out} (plan.toml, tradeoff.svg)" if curation is not None else f"written: {out}/tradeoff.*"
+        _say("dry run: nothing was written" if target is None else written, quiet=quiet)
+    return 0 if found.plan is not None or found.needless else 1
+
+
+def _split(words: str, flag: str) -> list[str]:
+    names = [name.strip() for name in words.split(",") if name.strip()]
+    if not names:
+        from .data import InputError
+
+        raise InputError(f"{flag} is empty; name some or leave it out")
+    return names
+
+
+@cli.command(short_help="Say what a curation did to one row, and why.")
+@click.argument("curated", type=click.Path(path_type=Path))
+@click.option(
+    "--row",
+    required=True,
+    metavar="ID",
+    help="Value of the --id column, or the row's key (16 hex digits, as in ledger.parquet and flagged.parquet), or #N "
+    "for row N of the original data, counted from 1.",
+)
+@click.option("--text", "show", is_flag=True, help="Show the words that were changed, not only where and how many.")
+@_json
+def explain(curated: Path, row: str, show: bool, as_json: bool) -> int:
+    """Say what `evenset curate` did to one row and why: its edits, copies, drop and weight.
+
+    CURATED is the --out folder of the curation. The ledger holds the words that were taken out; they are shown only
+    with --text.
+
+    \b
+    evenset explain curated/ --row "#17"
+    evenset explain curated/ --row a3f09b2277de5c01 --text
+    """
+    from . import curate as room
+
+    explained = room.explain(curated, row)
+    if as_json:
+        _print_json(explained.to_dict(words=show))
+    else:
+        _stdout().print(explained.summary(words=show))
     return 0
 
 

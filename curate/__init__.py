@@ -3,15 +3,33 @@
 A plan edits words (`scrub`, `swap`), copies and adds rows (`swap` with augment, `topup`), selects rows (`resample`) and
 weights them (`reweight`), in this order. Everything random is a function of seed and row key, so neither the order of
 the rows nor the size of a batch matters; every step has a placebo. `run` applies a plan, `prepare` readies a dataset
-for many runs, `restore` undoes a curation from its ledger, `preview` says from an audit's counts what steps would do.
+for many runs, `restore` undoes a curation from its ledger, `preview` says from an audit's counts what steps would do,
+`search` finds the smallest plan that brings findings under limits, `explain` says what happened to a row and why.
 """
 
 from __future__ import annotations
 
 from .curation import ROWS, Curation, run
+from .explain import Explained, explain
+from .found import Found
 from .ledger import SCHEMA
 from .prepare import Prepared, prepare
 from .preview import preview
 from .restore import restore
+from .search import ALLOWED, search
 
-__all__ = ["ROWS", "SCHEMA", "Curation", "Prepared", "prepare", "preview", "restore", "run"]
+__all__ = [
+    "ALLOWED",
+    "ROWS",
+    "SCHEMA",
+    "Curation",
+    "Explained",
+    "Found",
+    "Prepared",
+    "explain",
+    "prepare",
+    "preview",
+    "restore",
+    "run",
+    "search",
+]

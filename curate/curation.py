@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,22 +19,19 @@ from .adding import first_pass
 from .changes import Changer
 from .emit import Emitter
 from .ledger import SCHEMA
+from .manifest import compared, lexicons_of, per_row, report_of, version
 from .parted import Parted, cuttable, fingerprint, stage_of
-from .plan import Resolved, axes_of, resolve
+from .plan import axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
-from .refusals import cautions, losses, refuse
+from .refusals import cautions, refuse
 from .select import select
 from .state import State
-from .tables import effect
+from .summary import lines_of
 from .workers import Engine
-from .write import WEIGHT, Written, added_columns, check_columns, counted, open_again, write_all
+from .write import WEIGHT, Written, added_columns, check_columns, write_all
 
 if TYPE_CHECKING:
     import pandas as pd
-
-REPORT = "evenset.curation/1"
-# What is compared before and after; the measures of single words would make a report of megabytes.
-_COMPARED = ("cramers_v", "label_rate", "label_log_ratio", "log_ratio_centred", "representation")
 
 ROWS = pa.schema([
     ("text", pa.large_string()),
@@ -105,7 +102,7 @@ class Curation:
 
     def summary(self) -> str:
         """The report in some lines for the terminal."""
-        return "\n".join(_lines(self.report))
+        return "\n".join(lines_of(self.report))
 
     def _repr_html_(self) -> str:
         return "<pre>" + html.escape(self.summary()) + "</pre>"
@@ -125,6 +122,7 @@ def run(
     engine: str = "local",
     workers: int | None = None,
     part_bytes: int | None = None,
+    measures: Sequence[str] = (),
 ) -> Curation:
     """Curate a dataset by a plan.
 
@@ -157,6 +155,8 @@ def run(
         Processes of this machine for data of 64 MB and more, by default one a core, at most 8. Each takes some 250 MB.
     part_bytes : int, optional
         About how much is curated between two saves.
+    measures : sequence of str
+        What to compare then besides the counts: sections or measures of an audit, for example "leakage".
 
     Returns
     -------
@@ -182,6 +182,10 @@ def run(
     >>> curation.rows["text"].to_pylist(), curation.ledger["before"].to_pylist()
     (['_ ran.', 'It ran.'], ['She'])
     """
+    if measures:
+        from ..audit.sections import wanted
+
+        wanted(measures)  # a misspelt name is said before anything is written
     if isinstance(data, Dataset | Prepared):
         refuse(data if isinstance(data, Dataset) else data.dataset, plan, writes=out is not None or dry_run)
     specs = list(dict.fromkeys([*(axes or ()), *axes_of(plan)]))
@@ -231,12 +235,15 @@ def run(
         emitter = Emitter(prepared, changer, state, overwrites=overwrites)
 
         def report(written: Written | None, stage: Path | None) -> dict[str, Any]:
-            content = _report(emitter, state, plan, seed=seed, placebo=placebo, dry_run=dry_run, written=written)
+            content = report_of(emitter, state, plan, seed=seed, placebo=placebo, dry_run=dry_run, written=written)
             if stage is not None and written is not None and audited:
                 try:
-                    content["findings"] = _findings(dataset, written, stage, specs, weights=resolved.weights)
+                    content["findings"] = compared(
+                        dataset, written, stage, specs, weights=resolved.weights, measures=measures, seed=seed
+                    )
                 except InputError as error:  # what cannot be audited can still be curated
                     content["notes"].append(f"not audited before and after: {error}")
+            content["removed"] = per_row(content)
             return content
 
         if dry_run:
@@ -247,11 +254,11 @@ def run(
             table, ledger = _in_memory(emitter)
             return Curation(plan, report(None, None), table, _ledger=ledger)
         about = {
-            "evenset": _version(),
+            "evenset": version(),
             "plan": plan.model_dump(by_alias=True, mode="json"),
             "seed": seed,
             "placebo": placebo,
-            "lexicons": _lexicons(prepared),
+            "lexicons": lexicons_of(prepared),
         }
         content = write_all(Path(out), emitter, about=lambda: about, report=report, parted=parted, rows=rows)
         return Curation(plan, content, None, where=Path(out) / "ledger.parquet")
@@ -291,141 +298,3 @@ def _in_memory(emitter: Emitter) -> tuple[pa.Table, pa.Table]:
     if not rows:
         raise InputError("the data have no rows")
     return pa.concat_tables(rows), pa.concat_tables(ledger)
-
-
-def _report(
-    emitter: Emitter,
-    state: State | None,
-    plan: Plan,
-    *,
-    seed: int,
-    placebo: bool,
-    dry_run: bool,
-    written: Written | None,
-) -> dict[str, Any]:
-    prepared = emitter.prepared
-    resolved = emitter.changer.resolved
-    content: dict[str, Any] = {
-        "schema": REPORT,
-        "evenset": _version(),
-        "plan": plan.model_dump(by_alias=True, mode="json"),
-        "seed": seed,
-        "placebo": placebo,
-        "dry_run": dry_run,
-        "input": {"rows": emitter.counts.rows_in, **prepared.remembered("described", prepared.dataset.describe)},
-        "output": {"rows": emitter.counts.rows_out},
-        "lexicons": _lexicons(prepared),
-        "counts": counted(emitter),
-        "steps": [_step(index, resolved, emitter, state) for index in range(len(plan.step))],
-        "effect": {},
-        "notes": [*resolved.notes, *losses(emitter.counts.alike)],
-    }
-    if written is not None:
-        content["output"] |= {"name": written.name, "sha256": written.sha256, "files": written.files}
-    if state is not None:
-        # The effect of edits is not in the cells, which are those of the raw text: the audit after it shows that.
-        content["effect"] = {
-            axis.name: effect(state.cells, axis, state.before, state.units) for axis in prepared.distinct
-        }
-    return content
-
-
-def _step(index: int, resolved: Resolved, emitter: Emitter, state: State | None) -> dict[str, Any]:
-    step = resolved.plan.step[index]
-    numbers: dict[str, Any] = {"step": index + 1, "do": step.do, "axis": resolved.axis_of[index]}
-    if index in emitter.steps:
-        numbers["rule"] = emitter.steps[index].rule
-        numbers |= dict(emitter.counts.steps.get(index, {}))
-        groups: dict[str, int] = dict(emitter.counts.groups.get(index, {}))
-        if groups:
-            numbers["groups"] = dict(sorted(groups.items()))
-    else:
-        numbers["rule"] = f"{step.do}.v1"
-    if state is not None and index in state.reports:
-        own = dict(state.reports[index])
-        if step.do == "topup":
-            own["cells"] = [asdict(cell) for cell in own["cells"]]
-        numbers |= own
-    return numbers
-
-
-def _findings(
-    dataset: Dataset, written: Written, stage: Path, specs: Sequence[str], *, weights: bool
-) -> list[dict[str, Any]]:
-    """Audits before and after, finding by finding."""
-    from .. import audit
-
-    place: Path | list[Path] = stage / written.name
-    if written.name == "rows":
-        place = [stage / written.name / name for name in written.files]
-    after = open_again(dataset, place, weight=weights)
-    reports = [audit.run(data, list(specs), measures=_COMPARED) for data in (dataset, after)]
-    numbers = [{finding.id: finding.to_dict() for finding in report.findings} for report in reports]
-    compared = []
-    for name in dict.fromkeys([*numbers[0], *numbers[1]]):
-        pair = [found.get(name) for found in numbers]
-        some = pair[0] or pair[1]
-        assert some is not None
-        compared.append({
-            **{key: some[key] for key in ("id", "axis", "group", "label", "measure")},
-            **{
-                when: None if found is None else {key: found[key] for key in ("estimate", "low", "high", "n", "method")}
-                for when, found in zip(("before", "after"), pair, strict=True)
-            },
-        })  # fmt: skip
-    return compared
-
-
-def _lexicons(prepared: Prepared) -> list[dict[str, str]]:
-    found = {lexicon.name: lexicon for axis in prepared.distinct for lexicon in axis.lexicons()}
-    return [{"name": item.name, "version": item.version, "sha256": item.sha256} for item in found.values()]
-
-
-def _version() -> str:
-    from .. import __version__
-
-    return __version__
-
-
-def _lines(report: dict[str, Any]) -> list[str]:
-    """What a person wants to know first."""
-    counts = report["counts"]
-    name = report["plan"]["name"] or "plan"
-    lines = [
-        f"{name}{' (placebo)' if report['placebo'] else ''}: {report['input']['rows']:,} rows in, "
-        f"{report['output']['rows']:,} rows out"
-    ]
-    lines += [f"  {step['step']}. {step['do']} {step['axis']}: {_words(step)}" for step in report["steps"]]
-    for axis, found in report["effect"].items():
-        if found:
-            v = found["cramers_v"]
-            lines.append(
-                f"  {axis} and label: Cramér's V {v['before']:.3f} → {v['after']:.3f} (uncorrected, from the counts)"
-            )
-    kinds = [f"{counts[kind]:,} {kind}" for kind in ("edits", "copies", "drops", "weights") if counts[kind]]
-    lines.append("  ledger: " + (", ".join(kinds) or "nothing changed"))
-    return lines + [f"  note: {note}" for note in report["notes"]]
-
-
-def _words(step: dict[str, Any]) -> str:
-    """The numbers of a step in words."""
-    match step["do"]:
-        case "scrub" | "swap":
-            words = f"{step.get('edits', 0):,} words in {step.get('rows', 0):,} rows"
-            if step.get("copies") is not None:
-                words += f", {step['copies']:,} copies"
-            if step.get("unsure"):
-                words += f"; {step['unsure']:,} left because the rules were not sure"
-            return words + (f"; {step['short']:,} could not be matched" if step.get("short") else "")
-        case "topup":
-            short = f"; the pool lacks {step['short']:,}" if step["short"] else ""
-            return f"{step['added']:,} rows added as {step['label']}{short}"
-        case "resample":
-            moved = f"{step['dropped']:,} dropped, {step['repeated']:,} repeated"
-            return f"{step['before']:,} → {step['after']:,} rows ({moved})"
-        case _:
-            capped = f"; {step['capped']:,} rows at the cap" if step["capped"] else ""
-            return (
-                f"weights {step['least']:.2f} to {step['most']:.2f}, "
-                f"worth {step['effective_rows']:,.0f} unweighted rows{capped}"
-            )

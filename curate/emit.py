@@ -21,7 +21,9 @@ from .ledger import SCHEMA, entries, in_order, names_of
 from .places import Places, splices
 from .plan import EditStep
 from .prepare import Chunk, Prepared
+from .reasons import Reasons
 from .state import Added
+from .touched import mean_factor, weight_changed
 from .units import Units
 
 
@@ -82,6 +84,8 @@ class Counts:
         Rows of the data with an edit.
     alike : int
         Preference pairs, copies included, whose replies differed and are the same text now.
+    rows_changed : int
+        Rows of the data that are written with an edit or with another weight than the mean (`touched`).
     steps : dict of int to Counter
         By index of an editing step: edits, rows, unsure, short.
     groups : dict of int to Counter
@@ -96,6 +100,7 @@ class Counts:
     weights: int = 0
     rows_edited: int = 0
     alike: int = 0
+    rows_changed: int = 0
     steps: dict[int, Counter[str]] = field(default_factory=dict)
     groups: dict[int, Counter[str]] = field(default_factory=dict)
 
@@ -129,6 +134,8 @@ class Emitter:
         self.state = state
         self.overwrites = overwrites
         self.counts = Counts()
+        self._mean = mean_factor(state)
+        self._why = Reasons(state, placebo=changer.placebo)
         self.steps = {step.index: step for step in (*changer.resolved.edits, *changer.resolved.augments)}
 
     def parts(self) -> Iterator[Part]:
@@ -207,6 +214,11 @@ class Emitter:
         written[row[first & (units.variant == 0)]] = True
         own = changes.edits.of_rows(written)
         self.counts.rows_edited += len(distinct(own.row))
+        given = chunk.scanned.batch.weight
+        came = np.ones(units.n) if given is None else given[row]
+        weighed = self.state is not None and weight_changed(units.weight, came, self._mean)
+        weighted = row[first & (units.variant == 0) & weighed]
+        self.counts.rows_changed += len(distinct(np.concatenate([own.row, weighted])))
         self._note(changes, own)
         parts = [self._edits(chunk, own, chunk.keys, None)]
         parts.extend(self._copied_edits(chunk, copies, units, row) for copies in changes.copies)
@@ -306,7 +318,7 @@ class Emitter:
             some.position,
             step=step,
             rule=pa.array(rules.tolist(), pa.string()),
-            reason=pa.array(np.where(some.repeat > 0, "repeated", "augmented").tolist(), pa.string()),
+            reason=self._why.copied(some, step),
             parent=parent.take(pa.array(made)),
         )
 
@@ -315,10 +327,10 @@ class Emitter:
         if not len(gone) or self.state is None:
             return SCHEMA.empty_table()
         self.counts.drops += len(gone)
-        step = self.state.dropped_by[gone + chunk.start].astype(np.int32)
-        return entries(
-            "drop", names_of(chunk.keys[gone]), gone + chunk.start, step=step, rule=resample.RULE, reason="resampled"
-        )
+        place = gone + chunk.start
+        step = self.state.dropped_by[place].astype(np.int32)
+        why = self._why.dropped(place, step.astype(np.int64))
+        return entries("drop", names_of(chunk.keys[gone]), place, step=step, rule=resample.RULE, reason=why)
 
     def _weights(self, units: Units, parent: Any, taken: Batch | None) -> pa.Table:
         steps = [index for index, step in enumerate(self.changer.resolved.plan.step) if step.do == "reweight"]
@@ -339,7 +351,7 @@ class Emitter:
             rule=reweight.RULE,
             value=units.weight,
             before=before,
-            reason="placebo" if self.changer.placebo else "label × groups",
+            reason=self._why.weighted(units, steps),
             parent=parent,
         )
 
