@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from .emit import Emitter
 from .ledger import SCHEMA
 from .plan import Resolved, axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
+from .proxy_words import learned
 from .refusals import refuse
 from .select import select
 from .state import State
@@ -173,7 +175,7 @@ def run(
     specs = list(dict.fromkeys([*(axes or ()), *axes_of(plan)]))
     prepared = _prepared(data, specs, in_memory=out is None and not dry_run)
     dataset = prepared.dataset
-    resolved = resolve(plan, prepared.axes, prepared.scanner.matchers)
+    resolved = resolve(plan, prepared.axes, prepared.scanner.matchers, learn=partial(learned, prepared))
     if out is not None:
         check_columns(dataset, weights=resolved.weights)
     words = placebo and bool(resolved.edits or resolved.augments)
@@ -210,6 +212,7 @@ def run(
         "seed": seed,
         "placebo": placebo,
         "lexicons": _lexicons(prepared),
+        "taggers": [step.about["tagger"] for step in emitter.steps.values() if step.about.get("tagger")],
     }
     content = write_all(Path(out), emitter, about=lambda: about, report=report)
     return Curation(plan, content, None, where=Path(out) / "ledger.parquet")
@@ -284,6 +287,7 @@ def _step(index: int, resolved: Resolved, emitter: Emitter, state: State | None)
     numbers: dict[str, Any] = {"step": index + 1, "do": step.do, "axis": resolved.axis_of[index]}
     if index in emitter.steps:
         numbers["rule"] = emitter.steps[index].rule
+        numbers |= dict(emitter.steps[index].about)
         numbers |= dict(emitter.counts.steps.get(index, {}))
         groups: dict[str, int] = dict(emitter.counts.groups.get(index, {}))
         if groups:
@@ -365,6 +369,12 @@ def _words(step: dict[str, Any]) -> str:
                 words += f", {step['copies']:,} copies"
             if step.get("unsure"):
                 words += f"; {step['unsure']:,} left because the rules were not sure"
+            if step.get("protected"):
+                words += f"; {step['protected']:,} left inside links, addresses, handles or code"
+            if step.get("proxies"):
+                words += f"; {step['proxies']['words']:,} proxies"
+            if step.get("agreed") or step.get("not_agreed"):
+                words += f"; {step.get('agreed', 0):,} verbs agreed, {step.get('not_agreed', 0):,} perhaps not"
             return words + (f"; {step['short']:,} could not be matched" if step.get("short") else "")
         case "topup":
             short = f"; the pool lacks {step['short']:,}" if step["short"] else ""

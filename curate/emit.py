@@ -175,6 +175,7 @@ class Emitter:
             count["edits"] += edits.n
             count["rows"] += len(distinct(edits.row))
             count["unsure"] += changes.unsure.get(index, 0)
+            count.update(changes.counts.get(index, {}))
             if index in changes.short:
                 count["short"] += changes.short[index]
             self.counts.groups.setdefault(index, Counter())
@@ -217,10 +218,7 @@ class Emitter:
         for index in distinct(edits.step).tolist():
             step: EditStep = self.steps[index]
             mine = np.flatnonzero(edits.step == index)
-            matches = chunk.scanned.matches[step.lexicon.name]
-            place = np.searchsorted(matches.token, edits.token[mine], side="right") - 1
-            group = step.how.matcher.group_of[matches.form[place]]
-            labels = [item.name for item in step.lexicon.groups]
+            group, labels = step.reasons(chunk.scanned, edits if len(mine) == edits.n else edits.take(mine))
             names[mine] = shift + group
             shift += len(labels)
             known += labels

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..data.axes import Axis, parse_axes
 from ..data.config import Plan, ResampleStep, ReweightStep, ScrubStep, SwapStep, TopupStep
 from ..data.errors import InputError
 from ..data.lexicon import Lexicon
 from ..data.match import Matcher
+from .conflicts import conflicts
+from .neutral import Neutral
+from .persons import Names
 from .scrub import RULE as SCRUB_RULE
 from .scrub import Scrub
 from .swap import RULE as SWAP_RULE
 from .swap import Swap
+from .tagging import KNOWN, load
 from .words import Words
 
-_NEUTRAL_GROUP = "they"
+if TYPE_CHECKING:
+    from ..data.scan import Scanned
+    from .edits import Edits, Ints
+    from .proxy_words import Learned
+
+_NEUTRAL_GROUPS = ("they", "neutral")
+_NAMES = "names"
+
+Learn = Callable[[ScrubStep, Scrub], "Learned"]
+"""Finds the proxies of a step that takes out its axis's own words so far."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +47,43 @@ class EditStep:
         Name and version of the rule.
     axis : str
         Name of the axis.
-    how : Scrub or Swap
+    how : Scrub, Names, Neutral or Swap
     copies : bool
         Whether rows are copied and the copies edited.
+    inside : tuple of str
+        Kinds of protected places that it goes into.
+    about : mapping
+        What the report says of it besides counts.
     """
 
     index: int
     rule: str
     axis: str
-    how: Scrub | Swap
+    how: Scrub | Names | Neutral | Swap
     copies: bool
+    inside: tuple[str, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def lexicon(self) -> Lexicon:
         """The words."""
         return self.how.words.lexicon
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Groups whose words are changed."""
+        own = not isinstance(self.how, Scrub) or self.how.own
+        return self.how.groups if own else ()
+
+    def reasons(self, scanned: Scanned, edits: Edits) -> tuple[Ints, list[str]]:
+        """Why each of its edits was made, as an index into names: mostly the group whose word it was."""
+        matches = scanned.matches[self.lexicon.name]
+        if not isinstance(self.how, Swap):
+            assert scanned.tokens is not None
+            return self.how.reasons(scanned.tokens, matches, edits)
+        place = np.searchsorted(matches.token, edits.token, side="right") - 1
+        group = self.how.matcher.group_of[matches.form[place]].astype(np.int64)
+        return group, [group.name for group in self.lexicon.groups]
 
 
 @dataclass(frozen=True)
@@ -111,7 +149,9 @@ def known_axes(specs: Sequence[str], *, names: Sequence[str]) -> dict[str, Axis]
     return axes
 
 
-def resolve(plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher]) -> Resolved:
+def resolve(
+    plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher], *, learn: Learn | None = None
+) -> Resolved:
     """Look up what the steps of a plan act on.
 
     Parameters
@@ -122,6 +162,8 @@ def resolve(plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher
         By the words that the steps use.
     matchers : mapping of str to Matcher
         By name of lexicon.
+    learn : callable, optional
+        Finds the proxies that a step asks for.
 
     Raises
     ------
@@ -135,47 +177,37 @@ def resolve(plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher
         where = f"{f'plan {plan.name}, ' if plan.name else ''}step {index + 1} ({step.do}): "
         axis = axes[step.axis]
         if isinstance(step, ScrubStep | SwapStep):
-            edit = _edit_step(index, step, axis, matchers, where)
+            edit = _edit_step(index, step, axis, matchers, where, notes, learn)
             (augments if edit.copies else edits).append(edit)
-            if isinstance(step, ScrubStep) and step.with_ == "neutral":
-                notes.append(
-                    f"step {index + 1} makes pronouns neutral and leaves the verbs as they are (she runs: they runs)"
-                )
         elif isinstance(step, TopupStep):
             if axis.lexicon is None:
                 raise InputError(f'{where}axis = "{step.axis}" is no lexicon; a pool can only be searched for words')
             Words(axis.lexicon, ambiguous=step.ambiguous, where=where).chosen(step.groups)
             if edits:
                 notes.append(f"step {index + 1} adds rows of the pool as they are: the plan's edits do not change them")
-    return Resolved(
-        plan, tuple(axes[step.axis].name for step in plan.step), tuple(edits), tuple(augments), tuple(notes)
-    )
+    axis_of = tuple(axes[step.axis].name for step in plan.step)
+    notes += conflicts(plan, axis_of, {step.index: (step.axis, step.groups) for step in (*edits, *augments)})
+    return Resolved(plan, axis_of, tuple(edits), tuple(augments), tuple(notes))
 
 
 def _edit_step(
-    index: int, step: ScrubStep | SwapStep, axis: Axis, matchers: Mapping[str, Matcher], where: str
+    index: int,
+    step: ScrubStep | SwapStep,
+    axis: Axis,
+    matchers: Mapping[str, Matcher],
+    where: str,
+    notes: list[str],
+    learn: Learn | None,
 ) -> EditStep:
     if axis.lexicon is None:
         raise InputError(
             f'{where}axis = "{step.axis}" has no words to change; name a lexicon: pronouns, identity, lexicon:FILE'
         )
     words = Words(axis.lexicon, ambiguous=step.ambiguous, where=where)
-    groups = words.chosen(step.groups)
     matcher = matchers[axis.lexicon.name]
     if isinstance(step, ScrubStep):
-        if step.with_ != "neutral":
-            mask = None if step.with_ == "drop" else step.with_
-            scrub = Scrub(words, matcher, index, tuple(groups), mask)
-            return EditStep(index, SCRUB_RULE, axis.name, scrub, copies=False)
-        names = [group.name for group in axis.lexicon.groups]
-        if _NEUTRAL_GROUP not in names:
-            raise InputError(
-                f'{where}with = "neutral" writes the forms of the group "{_NEUTRAL_GROUP}", which the lexicon '
-                f'"{axis.lexicon.name}" does not have; use another mask'
-            )
-        target = names.index(_NEUTRAL_GROUP)
-        neutral = Swap(words, matcher, index, tuple(group for group in groups if group != target), target)
-        return EditStep(index, SCRUB_RULE, axis.name, neutral, copies=False)
+        return _scrub_step(index, step, axis, words, matcher, notes, learn)
+    groups = words.chosen(step.groups)
     to: str | int = step.to
     if step.to == "opposite":
         for group in groups:
@@ -187,7 +219,78 @@ def _edit_step(
         to = _target(words, step.to, where)
         groups = [group for group in groups if group != to]
     swap = Swap(words, matcher, index, tuple(groups), to)
-    return EditStep(index, SWAP_RULE, axis.name, swap, copies=step.mode == "augment")
+    return EditStep(index, SWAP_RULE, axis.name, swap, copies=step.mode == "augment", inside=tuple(step.inside))
+
+
+def _scrub_step(
+    index: int, step: ScrubStep, axis: Axis, words: Words, matcher: Matcher, notes: list[str], learn: Learn | None
+) -> EditStep:
+    about: dict[str, Any] = {}
+    mask = None if step.with_ == "drop" else step.with_
+    tagger = load(step.tagger) if axis.name == _NAMES or step.with_ == "neutral" else None
+    if tagger is not None:
+        about["tagger"] = {"name": tagger.name, "version": tagger.version}
+    elif step.tagger == "off" and (axis.name == _NAMES or step.with_ == "neutral"):
+        about["tagger"] = None
+        notes += _unused(index, axis.name == _NAMES)
+    how: Scrub | Names | Neutral
+    if axis.name == _NAMES:
+        how = _names(index, step, words, matcher, mask, tagger)
+    elif step.with_ == "neutral":
+        how = _neutral(index, step, words, matcher, tagger)
+    else:
+        how = Scrub(words, matcher, index, tuple(words.chosen(step.groups)), mask, own=step.words)
+        if step.proxies is not None:
+            if learn is None:
+                raise InputError(f"{words.where}proxies can only be learned from rows of data")
+            learned = learn(step, how)
+            about["proxies"] = dict(learned.about)
+            notes += [f"step {index + 1}: {note}" for note in learned.notes]
+            how = Scrub(words, matcher, index, how.groups, mask, own=step.words, proxies=learned.matcher)
+    return EditStep(index, SCRUB_RULE, axis.name, how, copies=False, inside=tuple(step.inside), about=about)
+
+
+def _names(index: int, step: ScrubStep, words: Words, matcher: Matcher, mask: str | None, tagger: Any) -> Names:
+    if step.with_ == "neutral":
+        raise InputError(f'{words.where}with = "neutral": names have no neutral forms; use a mask or "drop"')
+    if step.proxies is not None:
+        raise InputError(f"{words.where}proxies: names have none; they are those of an axis of groups")
+    if step.groups is None:
+        every = words.lexicon.groups
+        groups = [at for at, group in enumerate(every) if step.ambiguous or not group.ambiguous]
+    else:
+        groups = words.chosen(step.groups)
+    if mask is not None and "`" in mask:
+        raise InputError(f'{words.where}with = "{mask}": a backtick begins code; choose another mask')
+    return Names(words, matcher, index, tuple(groups), mask, tagger)
+
+
+def _neutral(index: int, step: ScrubStep, words: Words, matcher: Matcher, tagger: Any) -> Neutral:
+    if step.proxies is not None:
+        raise InputError(
+            f'{words.where}with = "neutral": proxies have no neutral forms; scrub them in a step of their own'
+        )
+    names = [group.name for group in words.lexicon.groups]
+    name = next((name for name in _NEUTRAL_GROUPS if name in names), None)
+    if name is None:
+        raise InputError(
+            f'{words.where}with = "neutral" writes the forms of the group "{_NEUTRAL_GROUPS[0]}" (or '
+            f'"{_NEUTRAL_GROUPS[1]}"), which the lexicon "{words.lexicon.name}" does not have; use another mask'
+        )
+    target = names.index(name)
+    groups = tuple(group for group in words.chosen(step.groups) if group != target)
+    return Neutral(Swap(words, matcher, index, groups, target), tagger)
+
+
+def _unused(index: int, names: bool) -> list[str]:  # noqa: FBT001
+    """A remark that a pipeline which would do better is installed."""
+    from importlib.util import find_spec
+
+    found = next((name for name in KNOWN if find_spec(name) is not None), None)
+    if found is None:
+        return []
+    does = "finds names by the list" if names else "agrees only those verbs that plain rules are sure of"
+    return [f'step {index + 1} {does}; with tagger = "auto" it would use the pipeline {found}, which is installed']
 
 
 def _target(words: Words, name: str, where: str) -> int:
