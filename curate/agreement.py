@@ -27,11 +27,13 @@ _IRREGULAR = _AUXILIARIES | {"goes": "go", "undergoes": "undergo", "forgoes": "f
 _ADVERBS = lists("adverbs")
 _NO_VERBS_IN_S = lists("no_verbs_in_s")
 _JOINS = lists("joins")
+_AFTER_VERBS = lists("after_verbs")
 _ENDS = (".", "!", "?", "\n", ";", ":")
 # After 's these are participles of "has", never of "is".
 _OF_HAS = lists("of_has")
 _OF_IS = lists("of_is")
 _KEEP_E_IN_CHES = ("aches", "caches", "psyches", "avalanches")
+_IN_S = ("focuses", "refocuses", "biases", "buses", "gases", "canvases")
 _KEEP_E_IN_OES = ("shoes", "hoes", "canoes", "toes")
 _FAR = 40
 _ASIDE = 8
@@ -68,6 +70,8 @@ def plural(word: str) -> str | None:
         return _IRREGULAR[word]
     if len(word) < 3 or not word.endswith("s") or word in _NO_VERBS_IN_S or word.endswith(("ss", "us", "is")):
         return None
+    if word in _IN_S:
+        return word[:-2]
     if word.endswith("ies"):
         return word[:-1] if len(word) <= 4 else word[:-3] + "y"
     if word.endswith(("sses", "shes", "xes", "zzes")) or (word.endswith("ches") and word not in _KEEP_E_IN_CHES):
@@ -188,7 +192,8 @@ def _behind_aside(line: Line, k: int) -> tuple[int | None, int]:
             verb = _after_adverbs(line, end) if not _adverb(line, end) else end
             while verb < len(line.words) and _adverb(line, verb):
                 verb += 1
-            return (verb, 0) if verb < len(line.words) and _finite(line, verb) else (None, 1)
+            found = verb < len(line.words) and (_finite(line, verb) or _to_change(line, verb))
+            return (verb, 0) if found else (None, 1)
     return None, 1
 
 
@@ -263,7 +268,9 @@ def _tagged_chain(line: Line, verb: int) -> tuple[list[tuple[int, str]], int]:
             continue
         if tag in ("WP", "WDT", "WRB", "WP$"):
             break
-        if _finite(line, k) or (joined and tag == "VBZ"):
+        # A pipeline takes the second of "runs and jumps" for a noun.
+        bare = joined and k == verb + 2 and _to_change(line, k) and _to_change(line, verb)
+        if _finite(line, k) or bare:
             if not joined and not comma:
                 break
             if _to_change(line, k):
@@ -292,8 +299,10 @@ def _plain_chain(line: Line, verb: int) -> tuple[list[tuple[int, str]], int]:
             made.append((here, _form(word)))
             last = here
         elif plural(word) is not None:
-            # "runs and jumps": a verb; "likes cats and dogs": who knows.
-            if k == last + 1 and plural(line.words[last]) is not None and line.words[last] not in _AUXILIARIES:
+            # "runs and jumps", "sells cars and fixes them", "and now lives": verbs; "likes cats and dogs": who knows.
+            bare = k == last + 1 and plural(line.words[last]) is not None and line.words[last] not in _AUXILIARIES
+            behind = line.words[here + 1] if _open(line, here + 1) and line.gaps[here + 1] == " " else ""
+            if bare or here > k + 1 or word in _IRREGULAR or behind in _AFTER_VERBS:
                 made.append((here, _form(word)))
                 last = here
             else:
