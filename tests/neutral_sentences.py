@@ -1,7 +1,6 @@
 """Sentences with she and he, and the same with they, written by hand for evenset: what `with = "neutral"` should write.
 
-Verbs agree; everything else stays. They were written before the rules were tuned but for the last block, which holds
-what the first version got wrong.
+Verbs agree; everything else stays. The rules were mended by the first list.
 """
 
 PAIRS = [
@@ -77,4 +76,41 @@ PAIRS = [
     ("He focuses on films and buzzes with ideas.", "They focus on films and buzz with ideas."),
     ("Rarely has she seen such a mess.", "Rarely have they seen such a mess."),
     ("He said, \u201cShe isn\u2019t well.\u201d", "They said, \u201cThey aren\u2019t well.\u201d"),
+]
+
+# Written after the rules stood still; what they get wrong was left.
+FRESH = [
+    ("She writes poems and reads a lot.", "They write poems and read a lot."),
+    ("He believes she is wrong.", "They believe they are wrong."),
+    ("She still thinks about it.", "They still think about it."),
+    ("Why does she always win?", "Why do they always win?"),
+    ("He's afraid of spiders.", "They're afraid of spiders."),
+    ("She's seen that film twice.", "They've seen that film twice."),
+    ("He's never been happier.", "They've never been happier."),
+    ("My boss says he needs help.", "My boss says they need help."),
+    ("She washes, dries and folds the clothes.", "They wash, dry and fold the clothes."),
+    ("He is a teacher who loves books.", "They are a teacher who loves books."),
+    ("She hopes that her son studies law.", "They hope that their son studies law."),
+    ("He wasn't sure if she was home.", "They weren't sure if they were home."),
+    ("She mixes colours and then paints.", "They mix colours and then paint."),
+    ("He misses his mother and calls her daily.", "They miss their mother and call them daily."),
+    ("She graduated in 2001 and has two children.", "They graduated in 2001 and have two children."),
+    ("In her spare time, she volunteers at a shelter.", "In their spare time, they volunteer at a shelter."),
+    ("Currently he practices law in Ohio.", "Currently they practice law in Ohio."),
+    ("She was told she isn't welcome.", "They were told they aren't welcome."),
+    ("He thinks, therefore he is.", "They think, therefore they are."),
+    ("She, too, carries a bag.", "They, too, carry a bag."),
+    ("If he wants to come, he must call.", "If they want to come, they must call."),
+    ("The dog that she owns barks.", "The dog that they own barks."),
+    ("He laughs whenever she tells jokes.", "They laugh whenever they tell jokes."),
+    ("She's leaving and isn't coming back.", "They're leaving and aren't coming back."),
+    ("So is he.", "So are they."),
+    (
+        "He has published widely and is a fellow of the academy.",
+        "They have published widely and are a fellow of the academy.",
+    ),
+    ("She serves on the board and advises startups.", "They serve on the board and advise startups."),
+    ("He lies a lot.", "They lie a lot."),
+    ("She catches fish.", "They catch fish."),
+    ("He closes the door and locks it.", "They close the door and lock it."),
 ]
