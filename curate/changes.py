@@ -193,8 +193,9 @@ def _real(step: EditStep, chunk: Chunk, taken: Edits, kept: Edits, *, seed: int,
         else:
             edits, unsure = how.edits(tokens, matches, chunk.keys, free, seed=seed)
     else:
-        token, length = how.places(tokens, matches)
-        edits = how.edits_at(tokens, token, length, free)
+        found = how.places(tokens, matches)
+        _, token, length = found
+        edits = how.edits_at(tokens, found, free)
     if kept.n:
         start, end = tokens.starts[token], tokens.ends[token + length - 1]
         counts["protected"] += int((touched(kept, start, end) & ~touched(taken, start, end)).sum())

@@ -187,14 +187,16 @@ class Emitter:
         tokens = chunk.scanned.tokens
         assert tokens is not None
         before = tokens.offsets[edits.row]
-        after = pa.array(edits.texts, pa.string()).take(pa.array(edits.after))
+        after: Any = edits.texts[0]
+        if len(edits.texts) > 1:
+            after = pa.array(edits.texts, pa.string()).take(pa.array(edits.after))
         self.counts.edits += edits.n
         return entries(
             "edit",
             names_of(keys[edits.row]),
             edits.row + chunk.start,
             step=edits.step + 1,
-            rule=self._rules().take(pa.array(edits.step)),
+            rule=self._rules().take(pa.array(edits.step)) if len(self.steps) > 1 else self.steps[edits.step[0]].rule,
             start=edits.start - before,
             end=edits.end - before,
             before=gather(tokens.data, edits.start, edits.end),

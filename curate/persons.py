@@ -12,8 +12,8 @@ from ..data.hashing import Keys
 from ..data.match import Matcher, Matches
 from ..data.tokens import Tokens, tokenize
 from .agreement import lists
-from .edits import NONE, Bools, Edits, Ints, distinct, splice_rows, touched
-from .scrub import taken_out
+from .edits import NONE, Bools, Edits, Ints, distinct, splice_rows
+from .scrub import Found, taken_out
 from .tagging import Tagger
 from .words import Words
 
@@ -56,28 +56,27 @@ class Names:
     mask: str | None
     tagger: Tagger | None = None
 
-    def places(self, tokens: Tokens, matches: Matches) -> tuple[Ints, Ints]:
-        """First token and number of tokens of every name, ascending."""
+    def places(self, tokens: Tokens, matches: Matches) -> Found:
+        """Every name, ascending."""
         if self.tagger is not None:
-            return self._seen(tokens)
+            return Found.of(tokens, *self._seen(tokens))
         at = np.flatnonzero(self.words.forms_of(self.groups)[matches.form])
-        return _listed(tokens, matches.token[at], matches.length[at])
+        return Found.of(tokens, *_listed(tokens, matches.token[at], matches.length[at]))
 
     def edits(self, tokens: Tokens, matches: Matches, keys: Keys, taken: Edits, *, seed: int) -> tuple[Edits, int]:  # noqa: ARG002
         """As `Scrub.edits`."""
-        return self.edits_at(tokens, *self.places(tokens, matches), taken), 0
+        return self.edits_at(tokens, self.places(tokens, matches), taken), 0
 
-    def edits_at(self, tokens: Tokens, token: Ints, length: Ints, taken: Edits) -> Edits:
+    def edits_at(self, tokens: Tokens, found: Found, taken: Edits) -> Edits:
         """The edits at those of some places that touch none already taken."""
-        if taken.n:
-            free = ~touched(taken, tokens.starts[token], tokens.ends[token + length - 1])
-            token, length = token[free], length[free]
-        return self.at(tokens, token, length, taken)
+        # A capital given to the next word could make a name of it.
+        free = found.free(tokens, taken)
+        return taken_out(tokens, free, taken, step=self.step, mask=self.mask, capitals=False)
 
     def at(self, tokens: Tokens, token: Ints, length: Ints, taken: Edits) -> Edits:
         """Edits that take out the given places."""
-        # A capital given to the next word could make a name of it.
-        return taken_out(tokens, token, length, taken, step=self.step, mask=self.mask, capitals=False)
+        found = Found.of(tokens, token, length)
+        return taken_out(tokens, found, taken, step=self.step, mask=self.mask, capitals=False)
 
     def reasons(self, tokens: Tokens, matches: Matches, edits: Edits) -> tuple[Ints, list[str]]:  # noqa: ARG002
         """Why each edit was made."""
@@ -91,7 +90,9 @@ class Names:
         for _ in range(_MOST_ROUNDS):
             if not len(token):
                 break
-            edits = taken_out(tokens, token, length, NONE, step=self.step, mask=self.mask, capitals=False)
+            edits = taken_out(
+                tokens, Found.of(tokens, token, length), NONE, step=self.step, mask=self.mask, capitals=False
+            )
             rows = distinct(edits.row)
             left = tokenize(splice_rows(tokens, edits, rows))
             origin = self._origin(tokens, token, length, rows)

@@ -27,6 +27,10 @@ _ADDRESS = re.compile(
 )
 _TICKS = re.compile(rb"`+")
 _FENCE = 3
+_NOWHERE = np.zeros(0, np.int64)
+# Bytes that are looked through at a time: few enough to stay in the processor's cache.
+_BLOCK = 1 << 18
+_OVERLAP = 3
 # What follows a link more often than it belongs to it.
 _BEHIND = b".,;:!?'\")]}*_"
 
@@ -106,26 +110,46 @@ def _spans(row: Ints, start: Ints, end: Ints) -> Edits:
 
 def _candidates(tokens: Tokens, wanted: frozenset[str]) -> tuple[Ints, tuple[npt.NDArray[np.bool_], ...]]:
     """Rows that hold the bytes without which there is nothing to protect, and which search each needs."""
-    data = tokens.data
-    marks: list[Ints] = []
-    if wanted & {"emails", "handles"}:
-        marks.append(np.flatnonzero(data == ord("@")))
-    if "urls" in wanted:
-        at = np.flatnonzero(data[: len(data) - 2] == ord(":")) if len(data) > 2 else np.zeros(0, np.int64)
-        marks.append(at[(data[at + 1] == ord("/")) & (data[at + 2] == ord("/"))])
-        at = np.flatnonzero(data == ord("."))
-        at = at[at >= 3]
-        for back in (1, 2, 3):
-            at = at[(data[at - back] | 0x20) == ord("w")]
-        marks.append(at)
     address = np.zeros(tokens.n_rows, np.bool_)
     code = np.zeros(tokens.n_rows, np.bool_)
-    for at in marks:
-        address[np.searchsorted(tokens.offsets, at, side="right") - 1] = True
-    if "code" in wanted:
-        code[np.searchsorted(tokens.offsets, np.flatnonzero(data == ord("`")), side="right") - 1] = True
+    data = tokens.data
+    scratch = np.empty((2, _BLOCK + _OVERLAP), np.bool_)
+    for low in range(0, len(data), _BLOCK):
+        # What begins in a block may end a few bytes behind it.
+        part = data[low : low + _BLOCK + _OVERLAP]
+        if wanted & {"emails", "handles"}:
+            _mark(address, tokens, _places(part, ord("@"), scratch) + low)
+        if "urls" in wanted:
+            at = _places(part, ord(":"), scratch)
+            at = at[at + 2 < len(part)]
+            _mark(address, tokens, at[(part[at + 1] == ord("/")) & (part[at + 2] == ord("/"))] + low)
+            _mark(address, tokens, _webs(part, scratch) + low)
+        if "code" in wanted:
+            _mark(code, tokens, _places(part, ord("`"), scratch) + low)
     rows = np.flatnonzero(address | code)
     return rows, (address[rows], code[rows])
+
+
+def _places(part: npt.NDArray[np.uint8], byte: int, scratch: npt.NDArray[np.bool_]) -> Ints:
+    """Where a byte stands. To see that there is none is several times as fast as to look where."""
+    here = np.equal(part, byte, out=scratch[0, : len(part)])
+    return np.flatnonzero(here) if here.any() else _NOWHERE
+
+
+def _webs(part: npt.NDArray[np.uint8], scratch: npt.NDArray[np.bool_]) -> Ints:
+    """Where "www" stands, in small letters or capitals."""
+    if len(part) < _OVERLAP:
+        return _NOWHERE
+    small = np.bitwise_or(part, 0x20, out=scratch[1, : len(part)].view(np.uint8))
+    w = np.equal(small, ord("w"), out=scratch[0, : len(part)])
+    three = np.logical_and(w[:-2], w[1:-1], out=scratch[1, : len(part) - 2])
+    three &= w[2:]
+    return np.flatnonzero(three) if three.any() else _NOWHERE
+
+
+def _mark(rows: npt.NDArray[np.bool_], tokens: Tokens, at: Ints) -> None:
+    if len(at):
+        rows[np.searchsorted(tokens.offsets, at, side="right") - 1] = True
 
 
 def _addresses(text: bytes, wanted: frozenset[str]) -> Iterator[tuple[int, int]]:

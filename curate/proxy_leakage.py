@@ -156,13 +156,10 @@ def _sample(prepared: Prepared, step: ScrubStep) -> Hiding:
 
 def _worst(sample: Hiding, scrub: Scrub, inside: tuple[str, ...]) -> tuple[Estimate, str]:
     """Leakage of the contrast that leaks most, with the places hidden that the step would take out."""
-    from .edits import touched
     from .protected import shield
 
     tokens = sample.tokens
-    token, length = scrub.places(tokens, scrub.matcher.find(tokens))
-    free = ~touched(shield(tokens, inside), tokens.starts[token], tokens.ends[token + length - 1])
-    token, length = token[free], length[free]
+    _, token, length = scrub.places(tokens, scrub.matcher.find(tokens)).free(tokens, shield(tokens, inside))
     keep = np.ones(tokens.n, np.bool_)
     for k in range(int(length.max(initial=0))):
         keep[token[length > k] + k] = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -70,44 +71,49 @@ class Scrub:
     def _chosen(self) -> Bools:
         return self.words.forms_of(self.groups if self.own else ())
 
-    def places(self, tokens: Tokens, matches: Matches) -> tuple[Ints, Ints]:
-        """First token and number of tokens of every place that the step is about, ascending."""
-        at = np.flatnonzero(self._chosen[matches.form])
-        token, length = matches.token[at], matches.length[at]
+    def places(self, tokens: Tokens, matches: Matches) -> Found:
+        """Every place that the step is about, ascending."""
+        chosen = self._chosen[matches.form]
+        if chosen.all():
+            row, token, length = matches.row, matches.token, matches.length
+        else:
+            at = np.flatnonzero(chosen)
+            row, token, length = matches.row[at], matches.token[at], matches.length[at]
         if self.proxies is None:
-            return token, length
+            return Found(row, token, length)
         more = self.proxies.find(tokens).token
         more = more[~covered(matches.token, matches.length, more)]
         both = np.concatenate([token, more])
         order = np.argsort(both, kind="stable")
-        return both[order], np.concatenate([length, np.ones(len(more), np.int64)])[order]
+        length = np.concatenate([length, np.ones(len(more), np.int64)])[order]
+        return Found(tokens.row_of(both[order]), both[order], length)
 
     def edits(self, tokens: Tokens, matches: Matches, keys: Keys, taken: Edits, *, seed: int) -> tuple[Edits, int]:  # noqa: ARG002
         """The edits of a batch that touch none of the places already taken; the rules leave nothing alone.
 
         Nothing is random here: `keys` and `seed` are what every edit step is given.
         """
-        return self.edits_at(tokens, *self.places(tokens, matches), taken), 0
+        return self.edits_at(tokens, self.places(tokens, matches), taken), 0
 
-    def edits_at(self, tokens: Tokens, token: Ints, length: Ints, taken: Edits) -> Edits:
+    def edits_at(self, tokens: Tokens, found: Found, taken: Edits) -> Edits:
         """The edits at those of some places (of `places`) that touch none already taken."""
-        if taken.n:
-            free = ~touched(taken, tokens.starts[token], tokens.ends[token + length - 1])
-            token, length = token[free], length[free]
-        edits = self.at(tokens, token, length, taken)
+        edits = taken_out(tokens, found.free(tokens, taken), taken, step=self.step, mask=self.mask)
         if self.mask is None and self.own and self.words.several and edits.n:
             edits = self._again(tokens, edits, taken)
         return edits
 
     def at(self, tokens: Tokens, token: Ints, length: Ints, taken: Edits) -> Edits:
         """Edits that take out the given places (first token and number of tokens, ascending)."""
-        return taken_out(tokens, token, length, taken, step=self.step, mask=self.mask)
+        return taken_out(tokens, Found.of(tokens, token, length), taken, step=self.step, mask=self.mask)
 
     def reasons(self, tokens: Tokens, matches: Matches, edits: Edits) -> tuple[Ints, list[str]]:
         """Why each edit was made, as an index into names: the group whose word it was, or ``proxy:GROUP``."""
         names = [group.name for group in self.words.lexicon.groups]
         names.append(f"{self.words.lexicon.name} (what was left of a form)")
         why = np.full(edits.n, len(names) - 1, np.int64)
+        own = self._chosen[matches.form]
+        if np.array_equal(matches.token[own], edits.token):  # as it mostly is, and then nothing need be looked up
+            return self.matcher.group_of[matches.form[own]].astype(np.int64), names
         place = np.minimum(np.searchsorted(matches.token, edits.token), max(matches.n - 1, 0))
         if matches.n:
             hit = matches.token[place] == edits.token
@@ -150,14 +156,34 @@ class Scrub:
         return free
 
 
+class Found(NamedTuple):
+    """Places in a batch, ascending: row, first token and number of tokens of each."""
+
+    row: Ints
+    token: Ints
+    length: Ints
+
+    @staticmethod
+    def of(tokens: Tokens, token: Ints, length: Ints) -> Found:
+        """The places of these first tokens and numbers of tokens."""
+        return Found(tokens.row_of(token), token, length)
+
+    def free(self, tokens: Tokens, taken: Edits) -> Found:
+        """Those that touch none already taken."""
+        if not taken.n:
+            return self
+        free = ~touched(taken, tokens.starts[self.token], tokens.ends[self.token + self.length - 1])
+        return self if free.all() else Found(self.row[free], self.token[free], self.length[free])
+
+
 def taken_out(
-    tokens: Tokens, token: Ints, length: Ints, taken: Edits, *, step: int, mask: str | None, capitals: bool = True
+    tokens: Tokens, found: Found, taken: Edits, *, step: int, mask: str | None, capitals: bool = True
 ) -> Edits:
-    """Edits that mask (None: drop) the given places, ascending."""
+    """Edits that mask (None: drop) the given places."""
+    row, token, length = found
     if not len(token):
         return NONE
     start, end = tokens.starts[token], tokens.ends[token + length - 1]
-    row = tokens.row_of(token)
     after = np.zeros(len(token), np.int64)
     if mask is None:
         start, end, after = widened(tokens, row, start, end, taken, capitals=capitals)
