@@ -153,7 +153,7 @@ class Changer:
         tokens = chunk.scanned.tokens
         assert tokens is not None
         lots = Lots(self.vocabulary, (self.seed, "placebo", step.index))
-        own = _each(real.token, real.length, chunk.scanned.matches[step.lexicon.name])
+        own = _each(real.token, real.length, step.matches(chunk.scanned))
         drawn, band = lots.tokens(tokens, own, real.edits, chunk.keys, taken)
         how = step.how
         if isinstance(how, Swap | Neutral):
@@ -181,7 +181,7 @@ def _shields(chunk: Chunk, steps: Sequence[EditStep]) -> dict[tuple[str, ...], E
 
 def _real(step: EditStep, chunk: Chunk, taken: Edits, kept: Edits, *, seed: int, counts: Counter[str]) -> _Real:
     """The edits of a step that touch neither earlier ones nor protected places, which are counted."""
-    tokens, matches, how = chunk.scanned.tokens, chunk.scanned.matches[step.lexicon.name], step.how
+    tokens, matches, how = chunk.scanned.tokens, step.matches(chunk.scanned), step.how
     assert tokens is not None
     unsure = 0
     free = joined([kept, taken]) if kept.n else taken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,27 +12,20 @@ from ..data.axes import Axis, parse_axes
 from ..data.config import Plan, ResampleStep, ReweightStep, ScrubStep, SwapStep, TopupStep
 from ..data.errors import InputError
 from ..data.lexicon import Lexicon
-from ..data.match import Matcher
+from ..data.match import Matcher, Matches
 from .conflicts import conflicts
 from .neutral import Neutral
 from .persons import Names
 from .scrub import RULE as SCRUB_RULE
 from .scrub import Scrub
+from .scrubbing import NAMES, Learn, scrubbing
 from .swap import RULE as SWAP_RULE
 from .swap import Swap
-from .tagging import KNOWN, load
 from .words import Words
 
 if TYPE_CHECKING:
     from ..data.scan import Scanned
     from .edits import Edits, Ints
-    from .proxy_words import Learned
-
-_NEUTRAL_GROUPS = ("they", "neutral")
-_NAMES = "names"
-
-Learn = Callable[[ScrubStep, Scrub], "Learned"]
-"""Finds the proxies of a step that takes out its axis's own words so far."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +68,17 @@ class EditStep:
         own = not isinstance(self.how, Scrub) or self.how.own
         return self.how.groups if own else ()
 
+    def matches(self, scanned: Scanned) -> Matches:
+        """Where its words stand in a batch; what the scan did not look for is looked for now."""
+        name = self.lexicon.name
+        if name not in scanned.matches:
+            assert scanned.tokens is not None
+            scanned.matches[name] = self.how.matcher.find(scanned.tokens)
+        return scanned.matches[name]
+
     def reasons(self, scanned: Scanned, edits: Edits) -> tuple[Ints, list[str]]:
         """Why each of its edits was made, as an index into names: mostly the group whose word it was."""
-        matches = scanned.matches[self.lexicon.name]
+        matches = self.matches(scanned)
         if not isinstance(self.how, Swap):
             assert scanned.tokens is not None
             return self.how.reasons(scanned.tokens, matches, edits)
@@ -206,7 +207,10 @@ def _edit_step(
     words = Words(axis.lexicon, ambiguous=step.ambiguous, where=where)
     matcher = matchers[axis.lexicon.name]
     if isinstance(step, ScrubStep):
-        return _scrub_step(index, step, axis, words, matcher, notes, learn)
+        made = scrubbing(step, words, matcher, index, names=axis.name == NAMES, learn=learn)
+        notes += made.notes
+        inside = tuple(step.inside)
+        return EditStep(index, SCRUB_RULE, axis.name, made.how, copies=False, inside=inside, about=made.about)
     groups = words.chosen(step.groups)
     if isinstance(step.to, dict):
         raise InputError(f"{where}to is a table; name one group, or a step for each")
@@ -222,77 +226,6 @@ def _edit_step(
         groups = [group for group in groups if group != to]
     swap = Swap(words, matcher, index, tuple(groups), to)
     return EditStep(index, SWAP_RULE, axis.name, swap, copies=step.mode == "augment", inside=tuple(step.inside))
-
-
-def _scrub_step(
-    index: int, step: ScrubStep, axis: Axis, words: Words, matcher: Matcher, notes: list[str], learn: Learn | None
-) -> EditStep:
-    about: dict[str, Any] = {}
-    mask = None if step.with_ == "drop" else step.with_
-    tagger = load(step.tagger) if axis.name == _NAMES or step.with_ == "neutral" else None
-    if tagger is not None:
-        about["tagger"] = {"name": tagger.name, "version": tagger.version}
-    elif step.tagger == "off" and (axis.name == _NAMES or step.with_ == "neutral"):
-        about["tagger"] = None
-        notes += _unused(index, axis.name == _NAMES)
-    how: Scrub | Names | Neutral
-    if axis.name == _NAMES:
-        how = _names(index, step, words, matcher, mask, tagger)
-    elif step.with_ == "neutral":
-        how = _neutral(index, step, words, matcher, tagger)
-    else:
-        how = Scrub(words, matcher, index, tuple(words.chosen(step.groups)), mask, own=step.words)
-        if step.proxies is not None:
-            if learn is None:
-                raise InputError(f"{words.where}proxies can only be learned from rows of data")
-            learned = learn(step, how)
-            about["proxies"] = dict(learned.about)
-            notes += [f"step {index + 1}: {note}" for note in learned.notes]
-            how = Scrub(words, matcher, index, how.groups, mask, own=step.words, proxies=learned.matcher)
-    return EditStep(index, SCRUB_RULE, axis.name, how, copies=False, inside=tuple(step.inside), about=about)
-
-
-def _names(index: int, step: ScrubStep, words: Words, matcher: Matcher, mask: str | None, tagger: Any) -> Names:
-    if step.with_ == "neutral":
-        raise InputError(f'{words.where}with = "neutral": names have no neutral forms; use a mask or "drop"')
-    if step.proxies is not None:
-        raise InputError(f"{words.where}proxies: names have none; they are those of an axis of groups")
-    if step.groups is None:
-        every = words.lexicon.groups
-        groups = [at for at, group in enumerate(every) if step.ambiguous or not group.ambiguous]
-    else:
-        groups = words.chosen(step.groups)
-    if mask is not None and "`" in mask:
-        raise InputError(f'{words.where}with = "{mask}": a backtick begins code; choose another mask')
-    return Names(words, matcher, index, tuple(groups), mask, tagger)
-
-
-def _neutral(index: int, step: ScrubStep, words: Words, matcher: Matcher, tagger: Any) -> Neutral:
-    if step.proxies is not None:
-        raise InputError(
-            f'{words.where}with = "neutral": proxies have no neutral forms; scrub them in a step of their own'
-        )
-    names = [group.name for group in words.lexicon.groups]
-    name = next((name for name in _NEUTRAL_GROUPS if name in names), None)
-    if name is None:
-        raise InputError(
-            f'{words.where}with = "neutral" writes the forms of the group "{_NEUTRAL_GROUPS[0]}" (or '
-            f'"{_NEUTRAL_GROUPS[1]}"), which the lexicon "{words.lexicon.name}" does not have; use another mask'
-        )
-    target = names.index(name)
-    groups = tuple(group for group in words.chosen(step.groups) if group != target)
-    return Neutral(Swap(words, matcher, index, groups, target), tagger)
-
-
-def _unused(index: int, names: bool) -> list[str]:  # noqa: FBT001
-    """A remark that a pipeline which would do better is installed."""
-    from importlib.util import find_spec
-
-    found = next((name for name in KNOWN if find_spec(name) is not None), None)
-    if found is None:
-        return []
-    does = "finds names by the list" if names else "agrees only those verbs that plain rules are sure of"
-    return [f'step {index + 1} {does}; with tagger = "auto" it would use the pipeline {found}, which is installed']
 
 
 def _target(words: Words, name: str, where: str) -> int:
