@@ -29,7 +29,7 @@ _PIECE = 10_000  # characters
 _BATCH = 256
 # The tokenizer takes quadratic time for what has no blanks, such as encoded images, and for blanks without end.
 _RUN = re.compile(r"\S{300,}|\s{300,}")
-_FILL = ("_" * 63 + " ") * (_PIECE // 64 + 1)
+_FILL = ("x" * 63 + " ") * (_PIECE // 64 + 1)
 _CUTS = tuple(re.compile(pattern) for pattern in (r".*\n", r".*[.!?]\s", r".*\s"))
 
 
