@@ -30,7 +30,7 @@ _BATCH = 256
 # The tokenizer takes quadratic time for what has no blanks, such as encoded images, and for blanks without end.
 _RUN = re.compile(r"\S{300,}|\s{300,}")
 _FILL = ("x" * 63 + " ") * (_PIECE // 64 + 1)
-_CUTS = tuple(re.compile(pattern) for pattern in (r".*\n", r".*[.!?]\s", r".*\s"))
+_CUTS = tuple(re.compile(pattern) for pattern in (r"\n", r"[.!?]\s", r"\s"))
 
 
 class Tag(NamedTuple):
