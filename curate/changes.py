@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from .placebo import Lots, Vocabulary, put
 from .plan import EditStep, Resolved
 from .prepare import Chunk
 from .scrub import Scrub
+from .swap import Swap
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,15 @@ class Changes:
         By index of the step, the places that its rules left alone.
     short : dict of int to int
         By index of the step, changes that a placebo could not make because a row has no other words left.
+    counts : dict of int to Counter
+        By index of the step, whatever else it counts.
     """
 
     edits: Edits
     copies: tuple[Copies, ...]
     unsure: dict[int, int]
     short: dict[int, int]
+    counts: dict[int, Counter[str]] = field(default_factory=dict)
 
     def text(self, chunk: Chunk) -> Any:
         """Texts of the rows with the edits made."""
@@ -107,11 +112,12 @@ class Changer:
         steps, augments = self.resolved.edits, self.resolved.augments
         unsure: dict[int, int] = {}
         short: dict[int, int] = {}
+        counts: dict[int, Counter[str]] = {step.index: Counter() for step in (*steps, *augments)}
         if not steps and not augments:
             return Changes(NONE, (), unsure, short)
         aimed = made = NONE
         for step in steps:
-            real, unsure[step.index] = self._real(step, chunk, aimed)
+            real, unsure[step.index] = self._real(step, chunk, aimed, counts[step.index])
             aimed = merged([aimed, real])
             if self.placebo:
                 lots = self._placebo(step, chunk, real, made)
@@ -121,21 +127,24 @@ class Changer:
             made = aimed
         copies = []
         for step in augments:
-            own, unsure[step.index] = self._real(step, chunk, aimed)
+            own, left = self._real(step, chunk, aimed, counts[step.index])
+            unsure[step.index] = unsure.get(step.index, 0) + left
             rows = distinct(own.row)
             if self.placebo:
                 lots = self._placebo(step, chunk, own, made)
-                short[step.index] = own.n - lots.n
+                short[step.index] = short.get(step.index, 0) + own.n - lots.n
                 own = lots
             copied = np.zeros(chunk.n, np.bool_)
             copied[rows] = True
-            copies.append(Copies(step, rows, merged([made.of_rows(copied), own]), own, unsure[step.index]))
-        return Changes(made, tuple(copies), unsure, short)
+            copies.append(Copies(step, rows, merged([made.of_rows(copied), own]), own, left))
+        return Changes(made, tuple(copies), unsure, short, counts)
 
-    def _real(self, step: EditStep, chunk: Chunk, taken: Edits) -> tuple[Edits, int]:
-        tokens = chunk.scanned.tokens
+    def _real(self, step: EditStep, chunk: Chunk, taken: Edits, counts: Counter[str]) -> tuple[Edits, int]:
+        tokens, matches = chunk.scanned.tokens, step.matches(chunk.scanned)
         assert tokens is not None
-        return step.how.edits(tokens, chunk.scanned.matches[step.lexicon.name], chunk.keys, taken, seed=self.seed)
+        if isinstance(step.how, Swap):
+            return step.how.edits(tokens, matches, chunk.keys, taken, seed=self.seed, counts=counts)
+        return step.how.edits(tokens, matches, chunk.keys, taken, seed=self.seed)
 
     def _placebo(self, step: EditStep, chunk: Chunk, real: Edits, taken: Edits) -> Edits:
         """As many changes of the same kind to random words of the same rows and frequency."""
@@ -143,8 +152,8 @@ class Changer:
             return NONE
         tokens = chunk.scanned.tokens
         assert tokens is not None
-        lots = Lots(self.vocabulary, (self.seed, "placebo", step.index))
-        drawn, band = lots.tokens(tokens, chunk.scanned.matches[step.lexicon.name], real, chunk.keys, taken)
+        lots = Lots(self.vocabulary, (self.seed, "placebo", step.variant - 1))
+        drawn, band = lots.tokens(tokens, step.matches(chunk.scanned), real, chunk.keys, taken)
         if isinstance(step.how, Scrub):
             return step.how.at(tokens, drawn, np.ones(len(drawn), np.int64), taken)
         words = lots.words(tokens, drawn, band, chunk.keys, step.how.words.tokens)

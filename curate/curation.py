@@ -284,6 +284,7 @@ def _step(index: int, resolved: Resolved, emitter: Emitter, state: State | None)
     numbers: dict[str, Any] = {"step": index + 1, "do": step.do, "axis": resolved.axis_of[index]}
     if index in emitter.steps:
         numbers["rule"] = emitter.steps[index].rule
+        numbers |= dict(emitter.steps[index].about)
         numbers |= dict(emitter.counts.steps.get(index, {}))
         groups: dict[str, int] = dict(emitter.counts.groups.get(index, {}))
         if groups:
@@ -365,6 +366,10 @@ def _words(step: dict[str, Any]) -> str:
                 words += f", {step['copies']:,} copies"
             if step.get("unsure"):
                 words += f"; {step['unsure']:,} left because the rules were not sure"
+            if step.get("names"):
+                words += f", {step['names']:,} of them names of both or perhaps none"
+            if step.get("mixed"):
+                words += f"; {step['mixed']:,} rows left with words of several groups"
             return words + (f"; {step['short']:,} could not be matched" if step.get("short") else "")
         case "topup":
             short = f"; the pool lacks {step['short']:,}" if step["short"] else ""

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from ..data.axes import Axis, parse_axes
 from ..data.config import Plan, ResampleStep, ReweightStep, ScrubStep, SwapStep, TopupStep
 from ..data.errors import InputError
 from ..data.lexicon import Lexicon
-from ..data.match import Matcher
+from ..data.match import Matcher, Matches
 from .scrub import RULE as SCRUB_RULE
 from .scrub import Scrub
 from .swap import RULE as SWAP_RULE
 from .swap import Swap
+from .swapping import about, swaps
+from .units import variant_of
 from .words import Words
+
+if TYPE_CHECKING:
+    from ..data.scan import Scanned
 
 _NEUTRAL_GROUP = "they"
 
@@ -34,6 +40,10 @@ class EditStep:
     how : Scrub or Swap
     copies : bool
         Whether rows are copied and the copies edited.
+    about : mapping
+        What the report says of it besides counts.
+    copy : int
+        Which of the copies that a step makes of one row.
     """
 
     index: int
@@ -41,11 +51,26 @@ class EditStep:
     axis: str
     how: Scrub | Swap
     copies: bool
+    about: Mapping[str, Any] = field(default_factory=dict)
+    copy: int = 0
 
     @property
     def lexicon(self) -> Lexicon:
         """The words."""
         return self.how.words.lexicon
+
+    @property
+    def variant(self) -> int:
+        """Number of what it makes of a row (`Units.variant`)."""
+        return variant_of(self.index, self.copy)
+
+    def matches(self, scanned: Scanned) -> Matches:
+        """Where its words stand in a batch; what the scan did not look for is looked for now."""
+        name = self.lexicon.name
+        if name not in scanned.matches:
+            assert scanned.tokens is not None
+            scanned.matches[name] = self.how.matcher.find(scanned.tokens)
+        return scanned.matches[name]
 
 
 @dataclass(frozen=True)
@@ -134,10 +159,17 @@ def resolve(plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher
     for index, step in enumerate(plan.step):
         where = f"{f'plan {plan.name}, ' if plan.name else ''}step {index + 1} ({step.do}): "
         axis = axes[step.axis]
-        if isinstance(step, ScrubStep | SwapStep):
+        if isinstance(step, SwapStep):
+            if axis.lexicon is None:
+                raise InputError(_no_words(step, where))
+            for copy, swap in enumerate(swaps(step, axis.lexicon, matchers[axis.lexicon.name], index, where=where)):
+                copies = step.mode == "augment"
+                edit = EditStep(index, SWAP_RULE, axis.name, swap, copies, about(swap), copy)
+                (augments if copies else edits).append(edit)
+        elif isinstance(step, ScrubStep):
             edit = _edit_step(index, step, axis, matchers, where)
-            (augments if edit.copies else edits).append(edit)
-            if isinstance(step, ScrubStep) and step.with_ == "neutral":
+            edits.append(edit)
+            if step.with_ == "neutral":
                 notes.append(
                     f"step {index + 1} makes pronouns neutral and leaves the verbs as they are (she runs: they runs)"
                 )
@@ -152,46 +184,28 @@ def resolve(plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher
     )
 
 
-def _edit_step(
-    index: int, step: ScrubStep | SwapStep, axis: Axis, matchers: Mapping[str, Matcher], where: str
-) -> EditStep:
+def _edit_step(index: int, step: ScrubStep, axis: Axis, matchers: Mapping[str, Matcher], where: str) -> EditStep:
     if axis.lexicon is None:
-        raise InputError(
-            f'{where}axis = "{step.axis}" has no words to change; name a lexicon: pronouns, identity, lexicon:FILE'
-        )
+        raise InputError(_no_words(step, where))
     words = Words(axis.lexicon, ambiguous=step.ambiguous, where=where)
     groups = words.chosen(step.groups)
     matcher = matchers[axis.lexicon.name]
-    if isinstance(step, ScrubStep):
-        if step.with_ != "neutral":
-            mask = None if step.with_ == "drop" else step.with_
-            scrub = Scrub(words, matcher, index, tuple(groups), mask)
-            return EditStep(index, SCRUB_RULE, axis.name, scrub, copies=False)
-        names = [group.name for group in axis.lexicon.groups]
-        if _NEUTRAL_GROUP not in names:
-            raise InputError(
-                f'{where}with = "neutral" writes the forms of the group "{_NEUTRAL_GROUP}", which the lexicon '
-                f'"{axis.lexicon.name}" does not have; use another mask'
-            )
-        target = names.index(_NEUTRAL_GROUP)
-        neutral = Swap(words, matcher, index, tuple(group for group in groups if group != target), target)
-        return EditStep(index, SCRUB_RULE, axis.name, neutral, copies=False)
-    to: str | int = step.to
-    if step.to == "opposite":
-        for group in groups:
-            words.opposite(group)
-    elif step.to == "random":
-        if any(not words.targets(group) for group in groups):
-            raise InputError(f'{where}to = "random" needs a lexicon with more than one group')
-    else:
-        to = _target(words, step.to, where)
-        groups = [group for group in groups if group != to]
-    swap = Swap(words, matcher, index, tuple(groups), to)
-    return EditStep(index, SWAP_RULE, axis.name, swap, copies=step.mode == "augment")
+    if step.with_ != "neutral":
+        mask = None if step.with_ == "drop" else step.with_
+        scrub = Scrub(words, matcher, index, tuple(groups), mask)
+        return EditStep(index, SCRUB_RULE, axis.name, scrub, copies=False)
+    names = [group.name for group in axis.lexicon.groups]
+    if _NEUTRAL_GROUP not in names:
+        raise InputError(
+            f'{where}with = "neutral" writes the forms of the group "{_NEUTRAL_GROUP}", which the lexicon '
+            f'"{axis.lexicon.name}" does not have; use another mask'
+        )
+    target = names.index(_NEUTRAL_GROUP)
+    neutral = Swap(words, matcher, index, tuple(group for group in groups if group != target), target)
+    return EditStep(index, SCRUB_RULE, axis.name, neutral, copies=False)
 
 
-def _target(words: Words, name: str, where: str) -> int:
-    try:
-        return words.lexicon.group_index(name)
-    except InputError as error:
-        raise InputError(f'{where}to = "{name}" is neither "opposite" nor "random" nor a group: {error}') from None
+def _no_words(step: ScrubStep | SwapStep, where: str) -> str:
+    return (
+        f'{where}axis = "{step.axis}" has no words to change; name a lexicon: gender, pronouns, identity, lexicon:FILE'
+    )
