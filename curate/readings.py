@@ -33,17 +33,17 @@ _SPACE = ord(" ")
 _MOST_ADVERBS = 3
 _LISTS = (
     "giving", "telling", "letting", "making", "seeing", "holding", "naming", "electing", "moving",
-    "things", "kin", "verbs", "states", "offices", "days", "homes", "times",
+    "things", "kin", "verbs", "states", "offices", "days", "homes", "times", "of", "joining", "friends", "sights",
 )  # fmt: skip
-_NOUN, _ADVERB, _NUMBER, _CAPITAL, _PLURAL, _ING = (1 << k for k in range(6))
-_IN = {name: 1 << (6 + k) for k, name in enumerate(_LISTS)}
+_WORD, _NOUN, _ADVERB, _NUMBER, _CAPITAL, _PLURAL, _ING, _OWN = (1 << k for k in range(8))
+_IN = {name: 1 << (8 + k) for k, name in enumerate(_LISTS)}
 
 
 @lru_cache(1 << 17)
 def _plain_bits(folded: str) -> int:
     """All that the lists and the shape of a word say of it."""
     kind = grammar.noun_like(folded)
-    bits = _ADVERB if kind is None else _NOUN if kind else 0
+    bits = _WORD | (_ADVERB if kind is None else _NOUN if kind else 0)
     if folded.isdigit():
         bits |= _NUMBER
     if len(folded) > 3 and folded.endswith("s") and not folded.endswith(("ss", "us", "is", "ness")):
@@ -85,11 +85,29 @@ class Reader:
                 break
             following[open_cases] += 1
             bits = self._behind(tokens, following[open_cases], last[open_cases])
-        which = np.flatnonzero((result == BEFORE) & (first & _NOUN != 0))
+        which = np.flatnonzero(result == BEFORE)
         if len(which):
-            behind, more = first[which], self._behind(tokens, token[which] + length[which] + 1, last[which])
-            result[which[_object(self._before(tokens, token[which]), behind, more)]] = OBJECT
+            place = token[which]
+            behind, more = first[which], self._behind(tokens, place + length[which] + 1, last[which])
+            before = self._before(tokens, place)
+            result[which[_object(before, behind, more)]] = OBJECT
+            of = np.flatnonzero(before & _IN["of"])
+            head = self._before(tokens, place[of] - 1) * (place[of] > 0)
+            alone = (head & _IN["friends"] != 0) & (behind[of] & _PLURAL != 0) & (behind[of] & _IN["kin"] == 0)
+            result[which[of[alone & (more[of] & (_NOUN | _ADVERB) == 0)]]] = PLAIN
+            result[which[of[(head & _IN["sights"] != 0) & (behind[of] & _ING != 0)]]] = OBJECT
+        self._coordinate(tokens, token, length, last, first, result)
         return result
+
+    def _coordinate(self, tokens: Tokens, token: Ints, length: Ints, last: Ints, first: Ints, result: Readings) -> None:
+        """ "His and her views" at the beginning of a sentence: both are determiners."""
+        which = np.flatnonzero(first & _IN["joining"])
+        which = which[self._before(tokens, token[which]) == 0]
+        if len(which):
+            following = token[which] + length[which]
+            again = self._behind(tokens, following + 1, last[which]) & _OWN != 0
+            noun = self._behind(tokens, following + 2, last[which]) & _NOUN != 0
+            result[which[again & noun]] = BEFORE
 
     def title(self, tokens: Tokens, token: Ints, length: Ints) -> Readings:
         """The reading of titles: before a name, that is a word with a capital, or not."""
@@ -105,7 +123,7 @@ class Reader:
         bits = _bits_of(tokens, place, self._of)
         # "her on-screen partner": before a hyphen any word begins a compound.
         hyphen = _hyphenated(tokens, place, last)
-        bits[hyphen] = (bits[hyphen] & _CAPITAL) | _NOUN
+        bits[hyphen] = (bits[hyphen] & _CAPITAL) | _WORD | _NOUN
         bits[~(inside & _close(tokens, place))] = 0
         return bits
 
@@ -121,9 +139,9 @@ class Reader:
         if spelt not in self._bits:
             capital = _CAPITAL if spelt[:1].isupper() else 0
             if folded in self.pronouns:
-                bits = 0
+                bits = _WORD | _OWN
             elif folded in self.nouns and (capital or folded not in self.proper):
-                bits = _NOUN | _IN["kin"] | capital
+                bits = _WORD | _NOUN | _IN["kin"] | capital
             else:
                 bits = _plain_bits(folded) | capital
             self._bits[spelt] = bits
@@ -143,7 +161,7 @@ def _object(before: Ints, behind: Ints, more: Ints) -> Bools:
     number = behind & _NUMBER != 0
     capital = behind & _CAPITAL != 0
     result: Bools = is_in(before, "giving") & (is_in(behind, "things") | number)
-    result |= is_in(before, "telling") & (behind & _PLURAL != 0) & ~kin
+    result |= is_in(before, "telling") & ((behind & _PLURAL != 0) | is_in(more, "things")) & ~kin
     result |= is_in(before, "letting") & ~kin
     result |= is_in(before, "making") & is_in(behind, "verbs")
     result |= is_in(before, "seeing") & (behind & _ING != 0)
@@ -170,10 +188,13 @@ def tagged(tagger: Tagger, tokens: Tokens, rows: Ints, token: Ints, by_rules: Re
     token : int64 array
         Token of each place.
     by_rules : int8 array
-        What the rules read there. Where they see nothing that could be determined, no tag is asked.
+        What the rules read there. Only where a noun seems to follow the tag is asked.
     """
     result = by_rules.copy()
-    asked = np.flatnonzero(by_rules != PLAIN)
+    asked = np.flatnonzero(by_rules == BEFORE)
+    # Capital letters all through mislead taggers.
+    shouted = _bits_of(tokens, token[asked], lambda _, spelt: int(spelt.isupper()))
+    asked = asked[shouted == 0]
     if not len(asked):
         return result
     used, back = np.unique(rows[asked], return_inverse=True)
