@@ -115,10 +115,12 @@ def _name_like(tokens: Tokens, token: int) -> bool:
         return False
     own, before = _spelt(tokens, token), _spelt(tokens, token - 1)
     gap = tokens.data[tokens.ends[token - 1] : tokens.starts[token]].tobytes()
-    if gap not in (b" ", b", ") or (own.isupper() and len(own) > 1):
-        return False
     folded = before.casefold()
-    if folded in grammar.context("no_name_after"):
+    if own.isupper() and len(own) > 1:
+        return False
+    if folded in grammar.context("name_after") and gap in (b" ", b". "):
+        return True
+    if gap not in (b" ", b", ") or folded in grammar.context("no_name_after"):
         return False
     if before[:1].isupper() and grammar.noun_like(folded) is not False:
         return False

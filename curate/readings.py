@@ -100,7 +100,7 @@ class Reader:
         return result
 
     def _coordinate(self, tokens: Tokens, token: Ints, length: Ints, last: Ints, first: Ints, result: Readings) -> None:
-        """ "His and her views" at the beginning of a sentence: both are determiners."""
+        """Both words of "his and her views" are determiners at the beginning of a sentence."""
         which = np.flatnonzero(first & _IN["joining"])
         which = which[self._before(tokens, token[which]) == 0]
         if len(which):

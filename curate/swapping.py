@@ -62,7 +62,12 @@ def swaps(step: SwapStep, lexicon: Lexicon, matcher: Matcher, index: int, *, whe
             raise InputError(f'{where}to = "{step.to}" needs a lexicon with more than one group')
         if step.to == "random":
             return (_swap(words, matcher, index, groups, step.to, step, tagger),)
+        # Groups that are named are also the ones to which rows are copied.
         targets = dict.fromkeys(target for group in groups for target in words.targets(group))
+        if step.groups is not None:
+            targets = {target: None for target in targets if target in groups}
+            if len(targets) < 2:
+                raise InputError(f'{where}to = "others" copies rows from each of the groups to the others; name several')
         made = []
         for target in sorted(targets):
             rest = [group for group in groups if group not in words.family(target)]

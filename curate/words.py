@@ -264,7 +264,7 @@ class Words:
         self, article: str, raw: str, form: int, reading: int, target: int, back: Back
     ) -> Replacement | None:
         source = self.resolve(self.lexicon.forms[form].text, reading)
-        other = self._form(source, target)
+        other = self._form(source, target) if back != "none" else self._named(source, target)
         made = _write(article, raw, other, keep_error=back != "none")
         if back != "none":
             if back == "tags":
@@ -282,6 +282,17 @@ class Words:
         """The form of the target group in the same grammatical place, else its first."""
         by_slot, first = self._targets_of(target)
         return by_slot.get(source.slot, first)
+
+    def _named(self, source: Form, target: int) -> Form:
+        """The same with the group's ambiguous forms where no other has the place: for a group that is asked for."""
+        by_slot, first = self._targets_of(target)
+        if source.slot in by_slot:
+            return by_slot[source.slot]
+        groups = self.lexicon.groups
+        plain = groups[target].name.removesuffix(_AMBIGUOUS)
+        half = [at for at, other in enumerate(groups) if other.name == plain + _AMBIGUOUS]
+        forms = (form for at in half for form in self.lexicon.forms_of(at) if form.slot == source.slot)
+        return next(forms, first)
 
     def _targets_of(self, target: int) -> tuple[dict[str, Form], Form]:
         """The first form of a group in each place, and its first of all."""
