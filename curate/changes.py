@@ -135,15 +135,16 @@ class Changer:
         for step in augments:
             kept = shields[step.inside]
             real = _real(step, chunk, aimed, kept, seed=self.seed, counts=counts[step.index])
-            own, unsure[step.index] = real.edits, real.unsure
+            own = real.edits
+            unsure[step.index] = unsure.get(step.index, 0) + real.unsure
             rows = distinct(own.row)
             if self.placebo:
                 lots = self._placebo(step, chunk, real, joined([kept, made]))
-                short[step.index] = own.n - lots.n
+                short[step.index] = short.get(step.index, 0) + own.n - lots.n
                 own = lots
             copied = np.zeros(chunk.n, np.bool_)
             copied[rows] = True
-            copies.append(Copies(step, rows, merged([made.of_rows(copied), own]), own, unsure[step.index]))
+            copies.append(Copies(step, rows, merged([made.of_rows(copied), own]), own, real.unsure))
         return Changes(made, tuple(copies), unsure, short, counts)
 
     def _placebo(self, step: EditStep, chunk: Chunk, real: _Real, taken: Edits) -> Edits:
@@ -152,7 +153,7 @@ class Changer:
             return NONE
         tokens = chunk.scanned.tokens
         assert tokens is not None
-        lots = Lots(self.vocabulary, (self.seed, "placebo", step.index))
+        lots = Lots(self.vocabulary, (self.seed, "placebo", step.variant - 1))
         own = _each(real.token, real.length, step.matches(chunk.scanned))
         drawn, band = lots.tokens(tokens, own, real.edits, chunk.keys, taken)
         how = step.how
@@ -188,10 +189,7 @@ def _real(step: EditStep, chunk: Chunk, taken: Edits, kept: Edits, *, seed: int,
     if isinstance(how, Swap | Neutral):
         at = np.flatnonzero(how.words.forms_of(how.groups)[matches.form])
         token, length = matches.token[at], matches.length[at]
-        if isinstance(how, Neutral):
-            edits, unsure = how.edits(tokens, matches, chunk.keys, free, seed=seed, counts=counts)
-        else:
-            edits, unsure = how.edits(tokens, matches, chunk.keys, free, seed=seed)
+        edits, unsure = how.edits(tokens, matches, chunk.keys, free, seed=seed, counts=counts)
     else:
         found = how.places(tokens, matches)
         _, token, length = found

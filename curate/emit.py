@@ -18,7 +18,7 @@ from .ledger import SCHEMA, entries, in_order, names_of
 from .plan import EditStep
 from .prepare import Chunk, Prepared
 from .state import Added, State
-from .units import Units
+from .units import Units, step_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Emitter:
         place = row.copy()
         behind = chunk.n
         for copies in changes.copies:
-            mine = units.variant == copies.step.index + 1
+            mine = units.variant == copies.step.variant
             place[mine] = behind + np.searchsorted(copies.rows, row[mine])
             texts.append(copies.text(chunk))
             behind += len(copies.rows)
@@ -168,12 +168,10 @@ class Emitter:
         """Sum up what each editing step did."""
         for index in self.steps:
             edits = own.take(own.step == index)
-            found = next((copies for copies in changes.copies if copies.step.index == index), None)
-            if found is not None:
-                edits = found.own
+            found = [copies.own for copies in changes.copies if copies.step.index == index]
             count = self.counts.steps.setdefault(index, Counter())
-            count["edits"] += edits.n
-            count["rows"] += len(distinct(edits.row))
+            count["edits"] += sum(own.n for own in found) if found else edits.n
+            count["rows"] += len(distinct(np.concatenate([own.row for own in found or [edits]])))
             count["unsure"] += changes.unsure.get(index, 0)
             count.update(changes.counts.get(index, {}))
             if index in changes.short:
@@ -231,7 +229,7 @@ class Emitter:
         return pa.array(known, pa.string()).take(pa.array(names))
 
     def _copied_edits(self, chunk: Chunk, copies: Copies, units: Units, row: Ints) -> pa.Table:
-        variant = copies.step.index + 1
+        variant = copies.step.variant
         mine = (units.variant == variant) & (units.repeat == 0)
         written = np.zeros(chunk.n, np.bool_)
         written[row[mine]] = True
@@ -246,7 +244,7 @@ class Emitter:
             return SCHEMA.empty_table()
         some = units.take(made)
         self.counts.copies += len(made)
-        step = np.where(some.repeat > 0, some.by, some.variant)
+        step = np.where(some.repeat > 0, some.by, step_of(some.variant))
         rules = np.where(some.repeat > 0, resample.RULE, swap.RULE)
         return entries(
             "copy",

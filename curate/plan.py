@@ -21,6 +21,8 @@ from .scrub import Scrub
 from .scrubbing import NAMES, Learn, scrubbing
 from .swap import RULE as SWAP_RULE
 from .swap import Swap
+from .swapping import about, swaps
+from .units import variant_of
 from .words import Words
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class EditStep:
         Kinds of protected places that it goes into.
     about : mapping
         What the report says of it besides counts.
+    copy : int
+        Which of the copies that a step makes of one row.
     """
 
     index: int
@@ -56,11 +60,17 @@ class EditStep:
     copies: bool
     inside: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    copy: int = 0
 
     @property
     def lexicon(self) -> Lexicon:
         """The words."""
         return self.how.words.lexicon
+
+    @property
+    def variant(self) -> int:
+        """Number of what it makes of a row (`Units.variant`)."""
+        return variant_of(self.index, self.copy)
 
     @property
     def groups(self) -> tuple[int, ...]:
@@ -178,8 +188,8 @@ def resolve(
         where = f"{f'plan {plan.name}, ' if plan.name else ''}step {index + 1} ({step.do}): "
         axis = axes[step.axis]
         if isinstance(step, ScrubStep | SwapStep):
-            edit = _edit_step(index, step, axis, matchers, where, notes, learn)
-            (augments if edit.copies else edits).append(edit)
+            made = _edit_steps(index, step, axis, matchers, where, notes, learn)
+            (augments if made[0].copies else edits).extend(made)
         elif isinstance(step, TopupStep):
             if axis.lexicon is None:
                 raise InputError(f'{where}axis = "{step.axis}" is no lexicon; a pool can only be searched for words')
@@ -191,7 +201,7 @@ def resolve(
     return Resolved(plan, axis_of, tuple(edits), tuple(augments), tuple(notes))
 
 
-def _edit_step(
+def _edit_steps(
     index: int,
     step: ScrubStep | SwapStep,
     axis: Axis,
@@ -199,37 +209,21 @@ def _edit_step(
     where: str,
     notes: list[str],
     learn: Learn | None,
-) -> EditStep:
+) -> list[EditStep]:
+    """What a step does: one thing, or a copy for every other group."""
     if axis.lexicon is None:
         raise InputError(
-            f'{where}axis = "{step.axis}" has no words to change; name a lexicon: pronouns, identity, lexicon:FILE'
+            f'{where}axis = "{step.axis}" has no words to change; '
+            "name a lexicon: gender, pronouns, identity, lexicon:FILE"
         )
+    matcher, inside = matchers[axis.lexicon.name], tuple(step.inside)
+    if isinstance(step, SwapStep):
+        copies = step.mode == "augment"
+        return [
+            EditStep(index, SWAP_RULE, axis.name, swap, copies=copies, inside=inside, about=about(swap), copy=copy)
+            for copy, swap in enumerate(swaps(step, axis.lexicon, matcher, index, where=where))
+        ]
     words = Words(axis.lexicon, ambiguous=step.ambiguous, where=where)
-    matcher = matchers[axis.lexicon.name]
-    if isinstance(step, ScrubStep):
-        made = scrubbing(step, words, matcher, index, names=axis.name == NAMES, learn=learn)
-        notes += made.notes
-        inside = tuple(step.inside)
-        return EditStep(index, SCRUB_RULE, axis.name, made.how, copies=False, inside=inside, about=made.about)
-    groups = words.chosen(step.groups)
-    if isinstance(step.to, dict):
-        raise InputError(f"{where}to is a table; name one group, or a step for each")
-    to: str | int = step.to
-    if step.to == "opposite":
-        for group in groups:
-            words.opposite(group)
-    elif step.to == "random":
-        if any(not words.targets(group) for group in groups):
-            raise InputError(f'{where}to = "random" needs a lexicon with more than one group')
-    else:
-        to = _target(words, step.to, where)
-        groups = [group for group in groups if group != to]
-    swap = Swap(words, matcher, index, tuple(groups), to)
-    return EditStep(index, SWAP_RULE, axis.name, swap, copies=step.mode == "augment", inside=tuple(step.inside))
-
-
-def _target(words: Words, name: str, where: str) -> int:
-    try:
-        return words.lexicon.group_index(name)
-    except InputError as error:
-        raise InputError(f'{where}to = "{name}" is neither "opposite" nor "random" nor a group: {error}') from None
+    made = scrubbing(step, words, matcher, index, names=axis.name == NAMES, learn=learn)
+    notes += made.notes
+    return [EditStep(index, SCRUB_RULE, axis.name, made.how, copies=False, inside=inside, about=made.about)]

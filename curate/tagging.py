@@ -1,8 +1,8 @@
 """Parts of speech and names of persons from a spaCy pipeline, as byte spans.
 
 spaCy is imported when a pipeline is first loaded, and of a pipeline only what is asked for runs. Long texts are tagged
-piece by piece, cut at line ends, sentence ends or blanks, so that none is too long; a run of hundreds of characters
-without a blank is no words and has no tags.
+piece by piece, cut at line ends, sentence ends or blanks, so that none is too long; hundreds of characters without a
+blank are no words and get no useful tags.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ _PERSONS = ("transformer", "tok2vec", "ner")
 _PERSON_LABELS = ("PERSON", "PER")
 _PIECE = 10_000  # characters
 _BATCH = 256
-# Tokenizers take quadratic time for what has no blanks, such as encoded images.
-_RUN = re.compile(r"\S{300,}")
-_CUTS = tuple(re.compile(pattern) for pattern in (r".*\n", r".*[.!?]\s", r".*\s"))
+# The tokenizer takes quadratic time for what has no blanks, such as encoded images, and for blanks without end.
+_RUN = re.compile(r"\S{300,}|\s{300,}")
+_FILL = ("x" * 63 + " ") * (_PIECE // 64 + 1)
+_CUTS = tuple(re.compile(pattern) for pattern in (r"\n", r"[.!?]\s", r"\s"))
 
 
 class Tag(NamedTuple):
@@ -172,7 +173,7 @@ def _docs(nlp: Any, texts: Sequence[str]) -> Iterator[tuple[int, int, str, Any]]
         for at, text in enumerate(texts):
             start = 0
             for piece in _pieces(text):
-                yield _RUN.sub(lambda run: "_".ljust(len(run[0])), piece), (at, start, piece)
+                yield _RUN.sub(lambda run: _FILL[: len(run[0])], piece), (at, start, piece)
                 start += len(piece) if piece.isascii() else len(piece.encode())
 
     for doc, (at, start, piece) in nlp.pipe(pieces(), as_tuples=True, batch_size=_BATCH):

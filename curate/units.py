@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,25 @@ Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 Pattern = tuple[str, ...]
 T = TypeVar("T")
+
+
+_STEPS = 1 << 16
+
+
+def variant_of(step: int, copy: int = 0) -> int:
+    """Number of what a step (index) made: one copy of a row, or the first, second, ... of several.
+
+    Examples
+    --------
+    >>> variant_of(0), variant_of(0, 2), step_of(np.array([variant_of(0), variant_of(4, 2)])).tolist()
+    (1, 131073, [1, 5])
+    """
+    return copy * _STEPS + step + 1
+
+
+def step_of(variant: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Number (from 1) of the step that made each variant; 0 for rows as they are."""
+    return variant % _STEPS
 
 
 @dataclass(slots=True)
@@ -110,7 +129,7 @@ class Units:
     position : int64 array
         Row of the data; rows of pools have numbers beyond the last one.
     variant : int32 array
-        0 for the row as it is, k + 1 for what step k of the plan made.
+        0 for the row as it is, else what a step of the plan made (`variant_of`, `step_of`).
     repeat : int32 array
         0, and for the repetitions that resampling made 1, 2, ...
     by : int32 array
