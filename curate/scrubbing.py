@@ -75,7 +75,7 @@ def scrubbing(
     mask = None if step.with_ == "drop" else step.with_
     tagger = load(step.tagger) if names or step.with_ == "neutral" else None
     if tagger is not None:
-        about["tagger"] = {"name": tagger.name, "version": tagger.version}
+        about["tagger"] = f"{tagger.name} {tagger.version}"
     elif step.tagger == "off" and (names or step.with_ == "neutral"):
         about["tagger"] = None
         notes += _unused(index, names=names)

@@ -81,7 +81,7 @@ def test_with_a_pipeline(names: str, tmp_path: Path) -> None:
     assert curation.rows is not None
     assert curation.rows["text"].to_pylist() == ["Yesterday [NAME] visited [NAME]'s office in Berlin.", ""]
     used = curation.report["steps"][0]["tagger"]
-    assert used["name"] in KNOWN
+    assert used.split(" ")[0] in KNOWN
     again = curate(curation.rows["text"].to_pylist(), names, tagger="auto", **{"with": "[NAME]"})
     assert again.report["counts"]["edits"] == 0
     assert not any("finds names by the list" in note for note in curation.report["notes"])
@@ -95,7 +95,7 @@ def test_the_ledger_names_the_pipeline(names: str, tmp_path: Path) -> None:
     plan = parse({"plan": {"p": {"step": [{"do": "scrub", "axis": names, "tagger": "auto"}]}}}).plan["p"]
     run(evenset.data.open(tmp_path / "in.csv"), plan, out=tmp_path / "out", audited=False)
     (used,) = read_ledger(tmp_path / "out" / "ledger.parquet").about["taggers"]
-    assert used["name"] in KNOWN
+    assert used.split(" ")[0] in KNOWN
 
 
 @pytest.mark.parametrize(
