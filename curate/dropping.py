@@ -12,6 +12,7 @@ import numpy as np
 
 from ..data.tokens import Tokens
 from .edits import Bools, Edits, Ints, touched
+from .protected import reach
 
 TEXTS = ("", " ", *ascii_uppercase)
 """What may stand in the place of what is dropped."""
@@ -19,8 +20,7 @@ TEXTS = ("", " ", *ascii_uppercase)
 _SPACE, _TICK = ord(" "), ord("`")
 _LINE = (ord("\n"), ord("\r"))
 _STOPS = np.frombuffer(b".!?", np.uint8)
-# Blanks in a row that are looked at on either side.
-_MOST_BLANKS = 64
+_BLANK = np.arange(256) == _SPACE
 
 
 def widened(
@@ -51,7 +51,7 @@ def widened(
         low = np.maximum(low, np.where(before >= 0, taken.end[np.maximum(before, 0)], 0))
         behind = np.searchsorted(taken.start, end, side="left")
         high = np.minimum(high, np.where(behind < taken.n, taken.start[np.minimum(behind, taken.n - 1)], high))
-    left, right = _blanks(data, start, low, back=True), _blanks(data, end, high, back=False)
+    left, right = reach(data, start, low, _BLANK, back=True), reach(data, end, high, _BLANK)
     # Words with nothing but blanks between them go as one; each but the first takes the blanks before it.
     goes_on = np.zeros(len(start), np.bool_)
     goes_on[1:] = (right[:-1] == start[1:]) & (right[:-1] > end[:-1]) & (row[1:] == row[:-1])
@@ -80,22 +80,6 @@ def widened(
     held &= data[np.minimum(end[last], len(data) - 1)] == _TICK
     after[last[held]] = 1
     return start, end, after
-
-
-def _blanks(data: np.ndarray[tuple[int], np.dtype[np.uint8]], at: Ints, limit: Ints, *, back: bool) -> Ints:
-    """How far the blanks before (or behind) each place reach."""
-    reach = at.copy()
-    going = np.arange(len(at))
-    for _ in range(_MOST_BLANKS):
-        here = reach[going]
-        going = going[here > limit[going]] if back else going[here < limit[going]]
-        here = reach[going] - 1 if back else reach[going]
-        blank = data[here] == _SPACE
-        going, here = going[blank], here[blank]
-        if not len(going):
-            break
-        reach[going] = here if back else here + 1
-    return reach
 
 
 def _capital(tokens: Tokens, row: Ints, word: Ints, right: Ints, taken: Edits) -> Bools:

@@ -5,34 +5,41 @@ What changes there breaks: a link leads nowhere, a program does not run. The wor
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..data.tokens import Tokens
-from .edits import NONE, Edits, Ints
+from .edits import NONE, Bools, Edits, Ints, touched
 
 KINDS = ("urls", "emails", "handles", "code")
 
-# Bytes beyond ASCII count as parts of an address: a letter with an accent must not cut it in two. What may stand before
-# one is any byte that ends a token, "_" among them, so that dropping the word before never takes the protection away.
-# Lengths are bounded since a search from each byte of a long run would take its length squared.
-_W = rb"[\w\x80-\xff]"
-_ADDRESS = re.compile(
-    rb"(?P<urls>(?:[A-Za-z][A-Za-z0-9+.-]{0,30}://|(?<![A-Za-z0-9])[Ww]{3}\.)[^\s<>\"`]+)"
-    rb"|(?P<emails>[\w.%+\-\x80-\xff]{1,64}@" + _W + rb"(?:[\w\-\x80-\xff]*\.)+" + _W + rb"+(?:[.\-]" + _W + rb"+)*)"
-    rb"|(?P<handles>(?<![A-Za-z0-9])@" + _W + rb"+(?:@" + _W + rb"+(?:[.\-]" + _W + rb"+)*)?)"
-)
-_TICKS = re.compile(rb"`+")
+# Bytes beyond ASCII count as parts of an address: a letter with an accent must not cut it in two.
+_ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_WORD = _ALNUM | set(b"_") | set(range(0x80, 0x100))
+
+
+def _table(inside: Collection[int]) -> Bools:
+    """For each byte whether it is one of these."""
+    return np.isin(np.arange(256), list(inside))
+
+
+_LETTERS, _IS_ALNUM, _IS_WORD = _table(_ALNUM - set(b"0123456789")), _table(_ALNUM), _table(_WORD)
+_SCHEME, _LOCAL, _DOMAIN = _table(_ALNUM | set(b"+.-")), _table(_WORD | set(b".%+-")), _table(_WORD | set(b".-"))
+_URL = ~_table(b' \t\n\r\f\v<>"`')
+# What follows a link, or a domain, more often than it belongs to it.
+_NO_DOT = ~_table(b".")
+_BEHIND, _HYPHENS = _table(b".,;:!?'\")]}*_"), _table(b".-")
+_MOST_SCHEME, _MOST_LOCAL = 31, 64
+# So many bytes are walked one by one; what is longer is looked for in all places where something ends.
+_STEPS = 32
 _FENCE = 3
 _NOWHERE = np.zeros(0, np.int64)
 # Bytes that are looked through at a time: few enough to stay in the processor's cache.
 _BLOCK = 1 << 18
-_OVERLAP = 3
-# What follows a link more often than it belongs to it.
-_BEHIND = b".,;:!?'\")]}*_"
+_OVERLAP = 4
 
 
 def shield(tokens: Tokens, inside: Sequence[str] = ()) -> Edits:
@@ -70,19 +77,13 @@ def shield(tokens: Tokens, inside: Sequence[str] = ()) -> Edits:
     0
     """
     wanted = frozenset(KINDS) - set(inside)
-    rows, kinds = _candidates(tokens, wanted)
-    found: list[tuple[int, int, int]] = []
-    for row, address, code in zip(rows.tolist(), *(kind.tolist() for kind in kinds), strict=True):
-        begin = int(tokens.offsets[row])
-        text = tokens.data[begin : int(tokens.offsets[row + 1])].tobytes()
-        spans = list(_addresses(text, wanted)) if address else []
-        if code:
-            spans = sorted([*spans, *_code(text)])
-        found += [(row, begin + start, begin + end) for start, end in spans]
-    if not found:
-        return NONE
-    row, start, end = np.array(found, np.int64).T
-    return _spans(row, start, end)
+    marks = _marks(tokens)
+    parts = [NONE]
+    if len(marks.links) or len(marks.webs) or len(marks.ats):
+        parts += _addresses(tokens, marks, wanted)
+    if "code" in wanted and len(marks.ticks):
+        parts.append(_codes(tokens, marks.ticks))
+    return joined(parts)
 
 
 def joined(parts: Sequence[Edits]) -> Edits:
@@ -90,8 +91,6 @@ def joined(parts: Sequence[Edits]) -> Edits:
     parts = [part for part in parts if part.n]
     if not parts:
         return NONE
-    if len(parts) == 1:
-        return parts[0]
     row, start, end = (np.concatenate([getattr(part, name) for part in parts]) for name in ("row", "start", "end"))
     order = np.argsort(start, kind="stable")
     return _spans(row[order], start[order], end[order])
@@ -99,6 +98,8 @@ def joined(parts: Sequence[Edits]) -> Edits:
 
 def _spans(row: Ints, start: Ints, end: Ints) -> Edits:
     """Disjoint places of ones that are in the order of their starts."""
+    if not len(start):
+        return NONE
     reach = np.maximum.accumulate(end)
     fresh = np.ones(len(start), np.bool_)
     fresh[1:] = start[1:] >= reach[:-1]
@@ -108,26 +109,30 @@ def _spans(row: Ints, start: Ints, end: Ints) -> Edits:
     return Edits(row[first], start[first], reach[last], nothing, nothing, nothing, nothing - 1, ("",))
 
 
-def _candidates(tokens: Tokens, wanted: frozenset[str]) -> tuple[Ints, tuple[npt.NDArray[np.bool_], ...]]:
-    """Rows that hold the bytes without which there is nothing to protect, and which search each needs."""
-    address = np.zeros(tokens.n_rows, np.bool_)
-    code = np.zeros(tokens.n_rows, np.bool_)
+class _Marks(NamedTuple):
+    """Where the bytes stand without which there is nothing to protect: "://", "www.", "@" and "`"."""
+
+    links: Ints
+    webs: Ints
+    ats: Ints
+    ticks: Ints
+
+
+def _marks(tokens: Tokens) -> _Marks:
     data = tokens.data
+    found: list[list[Ints]] = [[], [], [], []]
     scratch = np.empty((2, _BLOCK + _OVERLAP), np.bool_)
     for low in range(0, len(data), _BLOCK):
         # What begins in a block may end a few bytes behind it.
         part = data[low : low + _BLOCK + _OVERLAP]
-        if wanted & {"emails", "handles"}:
-            _mark(address, tokens, _places(part, ord("@"), scratch) + low)
-        if "urls" in wanted:
-            at = _places(part, ord(":"), scratch)
-            at = at[at + 2 < len(part)]
-            _mark(address, tokens, at[(part[at + 1] == ord("/")) & (part[at + 2] == ord("/"))] + low)
-            _mark(address, tokens, _webs(part, scratch) + low)
-        if "code" in wanted:
-            _mark(code, tokens, _places(part, ord("`"), scratch) + low)
-    rows = np.flatnonzero(address | code)
-    return rows, (address[rows], code[rows])
+        colon = _places(part, ord(":"), scratch)
+        colon = colon[colon + 2 < len(part)]
+        colon = colon[(part[colon + 1] == ord("/")) & (part[colon + 2] == ord("/"))]
+        every = (colon, _webs(part, scratch), _places(part, ord("@"), scratch), _places(part, ord("`"), scratch))
+        for places, at in zip(found, every, strict=True):
+            if len(at):
+                places.append(at[at < _BLOCK] + low)
+    return _Marks(*(np.concatenate([_NOWHERE, *places]) for places in found))
 
 
 def _places(part: npt.NDArray[np.uint8], byte: int, scratch: npt.NDArray[np.bool_]) -> Ints:
@@ -144,39 +149,154 @@ def _webs(part: npt.NDArray[np.uint8], scratch: npt.NDArray[np.bool_]) -> Ints:
     w = np.equal(small, ord("w"), out=scratch[0, : len(part)])
     three = np.logical_and(w[:-2], w[1:-1], out=scratch[1, : len(part) - 2])
     three &= w[2:]
-    return np.flatnonzero(three) if three.any() else _NOWHERE
+    at = np.flatnonzero(three) if three.any() else _NOWHERE
+    at = at[at + 3 < len(part)]
+    found: Ints = at[part[at + 3] == ord(".")]
+    return found
 
 
-def _mark(rows: npt.NDArray[np.bool_], tokens: Tokens, at: Ints) -> None:
-    if len(at):
-        rows[np.searchsorted(tokens.offsets, at, side="right") - 1] = True
+def _addresses(tokens: Tokens, marks: _Marks, wanted: frozenset[str]) -> list[Edits]:
+    """URLs, then e-mail addresses and handles outside them."""
+    urls = joined([_links(tokens, marks.links), _webs_of(tokens, marks.webs)])
+    found = [urls] if "urls" in wanted else []
+    at = marks.ats
+    if len(at) and wanted & {"emails", "handles"}:
+        found += _at_signs(tokens, at[~touched(urls, at, at + 1)], wanted)
+    return found
 
 
-def _addresses(text: bytes, wanted: frozenset[str]) -> Iterator[tuple[int, int]]:
-    for match in _ADDRESS.finditer(text):
-        if match.lastgroup in wanted:
-            start, end = match.span()
-            if match.lastgroup == "urls":
-                end = start + len(match.group().rstrip(_BEHIND))
-            yield start, end
+def _links(tokens: Tokens, at: Ints) -> Edits:
+    """URLs around "://": a scheme before it and something behind it."""
+    data, row, low, high = _rows(tokens, at)
+    start = reach(data, at, np.maximum(low, at - _MOST_SCHEME), _SCHEME, back=True)
+    # A scheme begins with a letter.
+    start = reach(data, start, at, ~_LETTERS)
+    end = reach(data, at + 3, high, _URL)
+    whole = (start < at) & (end > at + 3)
+    row, start, end, at = row[whole], start[whole], end[whole], at[whole]
+    return _spans(row, start, reach(data, end, at, _BEHIND, back=True))
 
 
-def _code(text: bytes) -> Iterator[tuple[int, int]]:
+def _webs_of(tokens: Tokens, at: Ints) -> Edits:
+    """URLs that begin with "www."."""
+    data, row, low, high = _rows(tokens, at)
+    end = reach(data, at + 4, high, _URL)
+    whole = ((at == low) | ~_IS_ALNUM[data[np.maximum(at - 1, 0)]]) & (end > at + 4)
+    row, at, end = row[whole], at[whole], end[whole]
+    return _spans(row, at, reach(data, end, at, _BEHIND, back=True))
+
+
+def _at_signs(tokens: Tokens, at: Ints, wanted: frozenset[str]) -> list[Edits]:
+    """E-mail addresses and handles around "@"; @name@server is a handle."""
+    data, row, low, high = _rows(tokens, at)
+    after = data[np.minimum(at + 1, len(data) - 1)]
+    named = (at + 1 < high) & _IS_WORD[after]
+    start = reach(data, at, np.maximum(low, at - _MOST_LOCAL), _LOCAL, back=True)
+    domain = reach(data, at + 1, high, _DOMAIN)
+    domain = reach(data, domain, at + 1, _HYPHENS, back=True)
+    dot = reach(data, at + 1, domain, _NO_DOT)
+    server = (start > low) & (data[np.maximum(start - 1, 0)] == ord("@"))
+    mail = named & (start < at) & (dot < domain)
+    # Any byte that ends a token may stand before a handle, so that dropping the word before it leaves it one.
+    handle = named & ((at == low) | ~_IS_ALNUM[data[np.maximum(at - 1, 0)]])
+    end = reach(data, at + 1, high, _IS_WORD)
+    found = []
+    if "emails" in wanted:
+        found.append(_spans(*(part[mail & ~server] for part in (row, start, domain))))
+    if "handles" in wanted:
+        found += [_spans(*(part[handle] for part in (row, at, end)))]
+        found += [_spans(*(part[mail & server] for part in (row, start, domain)))]
+    return found
+
+
+def _rows(tokens: Tokens, at: Ints) -> tuple[npt.NDArray[np.uint8], Ints, Ints, Ints]:
+    """The bytes, and for each place its row and where that begins and ends."""
+    row = np.searchsorted(tokens.offsets, at, side="right") - 1
+    return tokens.data, row, tokens.offsets[row], tokens.offsets[row + 1]
+
+
+def reach(data: npt.NDArray[np.uint8], at: Ints, limit: Ints, inside: Bools, *, back: bool = False) -> Ints:
+    """How far the bytes of a kind reach from each place, forwards or back.
+
+    Parameters
+    ----------
+    data : uint8 array
+        The bytes.
+    at : int64 array
+        Places between bytes.
+    limit : int64 array
+        Where to stop at the latest.
+    inside : bool array of 256
+        The kind.
+    back : bool
+        Look at the bytes before each place.
+
+    Examples
+    --------
+    >>> reach(np.frombuffer(b"ab  c", np.uint8), np.array([2, 0]), np.array([5, 5]), _table(b" ")).tolist()
+    [4, 0]
+    """
+    end = at.copy()
+    going = np.flatnonzero(at > limit if back else at < limit)
+    for _ in range(_STEPS):
+        here = end[going] - 1 if back else end[going]
+        on = inside[data[here]]
+        going, here = going[on], here[on]
+        end[going] = here if back else here + 1
+        going = going[end[going] > limit[going]] if back else going[end[going] < limit[going]]
+        if not len(going):
+            return end
+    stops = np.flatnonzero(~inside[data])
+    if back:
+        place = np.searchsorted(stops, end[going], side="left") - 1
+        last = np.where(place >= 0, stops[np.maximum(place, 0)] + 1, 0) if len(stops) else limit[going]
+        end[going] = np.maximum(last, limit[going])
+    else:
+        place = np.searchsorted(stops, end[going], side="left")
+        first = np.append(stops, len(data))[place]
+        end[going] = np.minimum(first, limit[going])
+    return end
+
+
+def _codes(tokens: Tokens, ticks: Ints) -> Edits:
     """Code between runs of backticks; it depends on the runs alone, which no edit changes."""
-    runs = [match.span() for match in _TICKS.finditer(text)]
-    sizes = [end - start for start, end in runs]
+    row = np.searchsorted(tokens.offsets, ticks, side="right") - 1
+    fresh = np.ones(len(ticks), np.bool_)
+    fresh[1:] = (ticks[1:] != ticks[:-1] + 1) | (row[1:] != row[:-1])
+    first = np.flatnonzero(fresh)
+    start, row = ticks[first], row[first]
+    size = np.diff(np.append(first, len(ticks)))
+    begins = np.flatnonzero(np.diff(row, prepend=-1))
+    count = np.diff(np.append(begins, len(row)))
+    # Mostly a row has two short runs of the same length; only others have to be walked.
+    pair = begins[count == 2]
+    pair = pair[(size[pair] == size[pair + 1]) & (size[pair] < _FENCE)]
+    walked = np.setdiff1d(begins[(count > 1) | (size[begins] >= _FENCE)], pair, assume_unique=True)
+    found = [_spans(row[pair], start[pair], start[pair + 1] + size[pair + 1])]
+    spans: list[tuple[int, int, int]] = []
+    ends = np.append(begins, len(row))[np.searchsorted(begins, walked) + 1]
+    for low, high in zip(walked.tolist(), ends.tolist(), strict=True):
+        at = int(row[low])
+        runs = list(zip(start[low:high].tolist(), size[low:high].tolist(), strict=True))
+        spans += [(at, *span) for span in _paired(runs, int(tokens.offsets[at + 1]))]
+    if spans:
+        found.append(_spans(*np.array(spans, np.int64).T))
+    return joined(found)
+
+
+def _paired(runs: Sequence[tuple[int, int]], last: int) -> Iterator[tuple[int, int]]:
+    """Code between the runs of a row (start, size) that ends at `last`."""
     at = 0
     while at < len(runs):
-        size = sizes[at]
-        if size >= _FENCE:
-            close = next((k for k in range(at + 1, len(runs)) if sizes[k] >= size), None)
-        else:
-            close = next((k for k in range(at + 1, len(runs)) if sizes[k] == size), -1)
-        if close is None:
-            yield runs[at][0], len(text)
+        start, size = runs[at]
+        fence = size >= _FENCE
+        rest = range(at + 1, len(runs))
+        close = next((k for k in rest if runs[k][1] == size or (fence and runs[k][1] > size)), None)
+        if close is not None:
+            yield start, runs[close][0] + runs[close][1]
+            at = close + 1
+        elif fence:
+            yield start, last
             return
-        if close < 0:
+        else:
             at += 1
-            continue
-        yield runs[at][0], runs[close][1]
-        at = close + 1

@@ -104,3 +104,12 @@ def test_neutral_nouns_only_where_the_lexicon_has_them(tmp_path_factory: pytest.
 def test_names_have_no_neutral_form_and_proxies_neither() -> None:
     with pytest.raises(InputError, match="no neutral forms"):
         curate(["She."], proxies=3)
+
+
+def test_its_placebo_writes_as_many_other_words() -> None:
+    rows = [f"She runs and he is near the old house number{n} of a friend" for n in range(20)]
+    plan = parse({"plan": {"p": {"step": [{"do": "scrub", "axis": "pronouns", "with": "neutral"}]}}}).plan["p"]
+    data = evenset.data.open([{"text": row, "label": "x"} for row in rows], text="text", label="label")
+    real, placebo = run(data, plan), run(data, plan, placebo=True)
+    assert real.report["counts"]["edits"] == placebo.report["counts"]["edits"] == 80
+    assert not {"She", "he"} & set(placebo.ledger["before"].to_pylist())

@@ -104,6 +104,14 @@ def test_overlapping_places_become_one() -> None:
     assert joined([]) is NONE
 
 
+def test_what_lies_across_blocks_and_rows() -> None:
+    for before in range(12):
+        filler = "x" * ((1 << 18) - before) + " "
+        assert places(filler + "www.she.com @he `a` ftp://her/x") == ["www.she.com", "@he", "`a`", "ftp://her/x"]
+    cut = tokenize(pa.array(["see http:", "//she", "www", ".he", "a@", "b.com", "`", "she`"]))
+    assert shield(cut).n == 0
+
+
 def test_hostile_texts_take_no_time() -> None:
     long = "a" * 200_000
     tokens = tokenize(pa.array([f"{long} @x", f"x@{'a.' * 50_000}", "`" * 100_000, "` `` " * 20_000, "://" * 50_000]))
