@@ -120,6 +120,9 @@ def _name_like(tokens: Tokens, token: int) -> bool:
         return False
     if folded in grammar.context("name_after") and gap in (b" ", b". "):
         return True
+    # Written as titles are, so that a swap makes another title of it.
+    if folded in grammar.context("name_after_title") and gap == b" " and before.istitle():
+        return True
     if gap not in (b" ", b", ") or folded in grammar.context("no_name_after"):
         return False
     if before[:1].isupper() and grammar.noun_like(folded) is not False:

@@ -94,17 +94,17 @@ class Swap:
         """
         counts = Counter() if counts is None else counts
         at = np.flatnonzero(self._mine[matches.form])
-        at = at[self._whole_rows(tokens, matches, at, counts)]
         start, end = _span(tokens, matches, at)
         at = at[~touched(taken, start, end)]
-        there = len(at)
+        left = 0
         if self.words.names:
-            at = at[evident(self.words, tokens, matches, at)]
-            left = there - len(at) + unshared(self.words, matches)
+            shown = evident(self.words, tokens, matches, at)
+            left = int((~shown).sum()) + unshared(self.words, matches)
             counts["names"] += left
-            there += left - (there - len(at))
+            at = at[shown]
+        at = at[self._whole_rows(tokens, matches, at, counts)]
         if not len(at):
-            return NONE, there
+            return NONE, left
         target = self._targets(matches.row[at], matches.form[at].astype(np.int64), keys, seed)
         places = _Places(tokens, matches, at, target)
         reading = self._read(places)
@@ -114,7 +114,11 @@ class Swap:
             rows = distinct(asks)
             counts["tagged"] += len(rows)
             edits = self._by_tags(places, reading, edits, rows, taken)
-        return edits, there - edits.n
+        if self.leave_mixed:
+            # A row that is swapped in part only would have words of several groups after it.
+            part = np.bincount(places.row, minlength=tokens.n_rows) != np.bincount(edits.row, minlength=tokens.n_rows)
+            edits = edits.take(~part[edits.row])
+        return edits, left + len(at) - edits.n
 
     @cached_property
     def _mine(self) -> Bools:
@@ -305,12 +309,8 @@ class Swap:
         before = np.searchsorted(row, np.arange(len(rows)))
         rank = np.searchsorted(inside, places.at[mine]) - before[here]
         at = np.searchsorted(found.row, np.arange(len(rows)))[here] + rank
-        return _Places(changed, found, at, self._swapped_target(places, mine)), bad
-
-    def _swapped_target(self, places: _Places, mine: Ints) -> Ints:
-        """The target of a place once it has been swapped: the group that it had."""
-        group = self.matcher.group_of[places.form[mine]].astype(np.int64)
-        return np.array([min(self.words.family(at)) for at in range(len(self.words.lexicon.groups))], np.int64)[group]
+        target = self._targets(found.row[at], found.form[at].astype(np.int64), np.zeros(0, np.uint64), 0)
+        return _Places(changed, found, at, target), bad
 
     def _by_tags(self, places: _Places, reading: Readings, edits: Edits, rows: Ints, taken: Edits) -> Edits:
         """The edits with those of the given rows as the tagger reads them.
