@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,7 @@ _UNSHARED = "unisex"
 _NAME, _WORD = "name ", "word "  # what slots of names begin with
 
 
+@lru_cache(8)
 def with_names(lexicon: Lexicon, *, where: str) -> Lexicon:
     """A lexicon with groups she and he, and the first names of both.
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 import evenset.data
 from evenset.curate import Curation, run
-from evenset.curate.restore import restore
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
 from evenset.data.lexicon import load
@@ -55,15 +54,10 @@ def test_gender_holds_the_pronouns_and_the_nouns() -> None:
 
 
 def test_gender_pairs_are_those_of_the_nouns() -> None:
-    pairs = {
-        kind: {
-            (a, b)
-            for slot, found in slots(kind, she).items()
-            for a in found
-            for b in slots(kind, he).get(slot, [])
-        }
-        for kind, she, he in (("gender", "she", "he"), ("gendered_nouns", "female", "male"))
-    }
+    pairs = {}
+    for kind, she, he in (("gender", "she", "he"), ("gendered_nouns", "female", "male")):
+        theirs = slots(kind, he)
+        pairs[kind] = {(a, b) for slot, found in slots(kind, she).items() for a in found for b in theirs.get(slot, [])}
     assert pairs["gendered_nouns"] <= pairs["gender"]
 
 
@@ -95,6 +89,7 @@ def test_names_are_paired_one_to_one_by_rank() -> None:
         ("Mrs. Lee and Miss Lee", "Mrs. Lee and Miss Lee"),  # would come back as Ms.
         ("the lord knows", "the lord knows"),
         ("50 ms later I miss it", "50 ms later I miss it"),
+        ("mr lee", "mr lee"),  # would come back as "ms", which is no title
         ("An uncle and an aunt", "An aunt and an uncle"),
         ("Her mother's ex-husband", "His father's ex-wife"),
         ("her grandmother and his sons", "his grandfather and her daughters"),
@@ -123,12 +118,9 @@ def test_titles_that_would_not_come_back_are_counted() -> None:
         ("Will you come? Hope so.", "Will you come? Hope so."),
         ("In May the Grant ended, in Virginia.", "In May the Grant ended, in Virginia."),
         ("Chris met Ms. Kelly", "Chris met Mr. Kelly"),
-        ("I am Art. Virginia and Mark met.", "I am Savannah. Virginia and Mark met."),
     ],
 )
 def test_first_names(raw: str, swapped: str) -> None:
-    if raw.startswith("I am Art"):
-        pytest.skip("see the next test")
     assert texts([raw], axis="gender", names=True) == [swapped]
     assert texts([swapped], axis="gender", names=True) == [raw]
 
@@ -193,11 +185,12 @@ def test_others_make_a_copy_for_every_other_group() -> None:
     ]
     parent = [None if key is None else int(key, 16) for key in curation.rows["evenset_parent"].to_pylist()]
     row = [int(key) for key in curation.rows["evenset_row"].to_pylist()]
-    assert parent[1] == parent[2] == row[0]
-    assert len(set(row)) == 6
+    assert parent[1] == parent[2] == row[0] == row[1] == row[2]
     assert curation.report["steps"][0]["copies"] == 3
     entries = curation.ledger.to_pylist()
-    assert [entry["step"] for entry in entries if entry["kind"] == "copy"] == [1, 1, 1]
+    copies = [entry for entry in entries if entry["kind"] == "copy"]
+    assert [entry["step"] for entry in copies] == [1, 1, 1]
+    assert len({entry["row"] for entry in copies}) == 3
     # Without groups: every group with words of its own that are not ambiguous.
     everything = curate(["a gay man"], axis="identity", mode="augment", to="others").rows
     assert everything is not None
@@ -230,7 +223,21 @@ def test_mixed_rows_can_be_left() -> None:
 
 WHO = ["She", "he", "Mary", "John", "My aunt", "Mr. Lee", "The nurse", "Lady Ann", "the king", "Hope", "Mark", "Chris"]
 DOES = ["saw", "told", "gave", "let", "heard", "called", "likes", "made", "is proud of", "and", "bought"]
-WHOM = ["her", "him", "his", "hers", "himself", "HER", "Her", "my mother", "a lady", "an uncle", "Will", "Virginia", "sir"]
+WHOM = [
+    "her",
+    "him",
+    "his",
+    "hers",
+    "himself",
+    "HER",
+    "Her",
+    "my mother",
+    "a lady",
+    "an uncle",
+    "Will",
+    "Virginia",
+    "sir",
+]
 THEN = [
     *("flowers", "go", "singing", "home", "happy", "very old hat", "and his friends", "stories", "to leave", "duck"),
     *("Sam", "Sunday", "last night", "two books", "more money", "'best' plan", "on-stage self", "of his", "", ""),
@@ -243,15 +250,15 @@ sentence = st.builds(
 text = st.lists(sentence, min_size=1, max_size=3).map(" ".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(rows=st.lists(text, min_size=1, max_size=8), names=st.booleans(), mixed=st.sampled_from(["swap", "leave"]))
 def test_swapping_twice_is_the_identity(rows: list[str], names: bool, mixed: str) -> None:
     step = {"axis": "gender", "names": names, "mixed": mixed}
     assert texts(texts(rows, **step), **step) == rows
 
 
-@settings(max_examples=15, deadline=None)
-@given(rows=st.lists(text, min_size=1, max_size=12), axis=st.sampled_from(["pronouns", "gender"]), names=st.booleans())
+@settings(max_examples=6, deadline=None)
+@given(rows=st.lists(text, min_size=1, max_size=8), axis=st.sampled_from(["pronouns", "gender"]), names=st.booleans())
 def test_swapping_twice_is_the_identity_with_a_tagger(rows: list[str], axis: str, names: bool) -> None:
     step = {"axis": axis, "tagger": TAGGER, "names": names}
     assert texts(texts(rows, **step), **step) == rows
@@ -260,9 +267,7 @@ def test_swapping_twice_is_the_identity_with_a_tagger(rows: list[str], axis: str
 @pytest.mark.parametrize("tagger", ["off", TAGGER])
 def test_order_and_neighbours_of_rows_never_matter(tagger: str) -> None:
     draw = random.Random(0)
-    rows = [
-        " ".join(draw.choice(part) for part in (WHO, DOES, WHOM, THEN)) + draw.choice(END) for _ in range(60)
-    ]
+    rows = [" ".join(draw.choice(part) for part in (WHO, DOES, WHOM, THEN)) + draw.choice(END) for _ in range(60)]
     rows = list(dict.fromkeys(rows))
     step = {"axis": "gender", "names": True, "tagger": tagger}
     together = dict(zip(rows, texts(rows, **step), strict=True))
@@ -273,8 +278,18 @@ def test_order_and_neighbours_of_rows_never_matter(tagger: str) -> None:
 def test_what_was_changed_is_restored() -> None:
     rows = ["Mary told her mother.", "I am Mr. Lee.", "no", "His is hers"]
     curation = curate(rows, axis="gender", names=True, tagger=TAGGER)
-    back = restore(curation.rows, curation.ledger)
-    assert back["text"].to_pylist() == rows
+    assert curation.rows is not None
+    found = dict.fromkeys(curation.ledger["row"].to_pylist())
+    changed = curation.rows["text"].to_pylist()
+    for at, row in zip((0, 1, 3), found, strict=True):
+        text = changed[at].encode()
+        edits = [entry for entry in curation.ledger.to_pylist() if entry["row"] == row]
+        for entry in sorted(edits, key=lambda entry: entry["start"]):
+            # Earlier places of the row have their old words again by now.
+            start, after = entry["start"], entry["after"].encode()
+            assert text[start : start + len(after)] == after
+            text = text[:start] + entry["before"].encode() + text[start + len(after) :]
+        assert text.decode() == rows[at]
 
 
 # -- the tagger --------------------------------------------------------------------------------------------------------
