@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,7 @@ _UNSHARED = "unisex"
 _NAME, _WORD = "name ", "word "  # what slots of names begin with
 
 
+@lru_cache(8)
 def with_names(lexicon: Lexicon, *, where: str) -> Lexicon:
     """A lexicon with groups she and he, and the first names of both.
 
@@ -119,6 +121,9 @@ def _name_like(tokens: Tokens, token: int) -> bool:
     if own.isupper() and len(own) > 1:
         return False
     if folded in grammar.context("name_after") and gap in (b" ", b". "):
+        return True
+    # Written as titles are, so that a swap makes another title of it.
+    if folded in grammar.context("name_after_title") and gap == b" " and before.istitle():
         return True
     if gap not in (b" ", b", ") or folded in grammar.context("no_name_after"):
         return False

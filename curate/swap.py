@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +19,7 @@ from ..data.match import Matcher, Matches
 from ..data.tokens import Tokens, tokenize
 from .edits import NONE, Bools, Edits, Ints, distinct, gather, merged, splice_rows, touched
 from .first_names import evident, unshared
+from .places import Made, Places, Situations, differ, first_of, span
 from .readings import PLAIN, Readings, tagged
 from .tagging import Tagger
 from .words import Back, Words
@@ -94,19 +94,19 @@ class Swap:
         """
         counts = Counter() if counts is None else counts
         at = np.flatnonzero(self._mine[matches.form])
-        at = at[self._whole_rows(tokens, matches, at, counts)]
-        start, end = _span(tokens, matches, at)
+        start, end = span(tokens, matches, at)
         at = at[~touched(taken, start, end)]
-        there = len(at)
+        left = 0
         if self.words.names:
-            at = at[evident(self.words, tokens, matches, at)]
-            left = there - len(at) + unshared(self.words, matches)
+            shown = evident(self.words, tokens, matches, at)
+            left = int((~shown).sum()) + unshared(self.words, matches)
             counts["names"] += left
-            there += left - (there - len(at))
+            at = at[shown]
+        at = at[self._whole_rows(tokens, matches, at, counts)]
         if not len(at):
-            return NONE, there
+            return NONE, left
         target = self._targets(matches.row[at], matches.form[at].astype(np.int64), keys, seed)
-        places = _Places(tokens, matches, at, target)
+        places = Places(tokens, matches, at, target)
         reading = self._read(places)
         edits = self._sure(places, reading, taken)
         asks = places.row[self._asks_tags(places)] if self.tagger is not None else np.zeros(0, np.int64)
@@ -114,7 +114,11 @@ class Swap:
             rows = distinct(asks)
             counts["tagged"] += len(rows)
             edits = self._by_tags(places, reading, edits, rows, taken)
-        return edits, there - edits.n
+        if self.leave_mixed:
+            # A row that is swapped in part only would have words of several groups after it.
+            part = np.bincount(places.row, minlength=tokens.n_rows) != np.bincount(edits.row, minlength=tokens.n_rows)
+            edits = edits.take(~part[edits.row])
+        return edits, left + len(at) - edits.n
 
     @cached_property
     def _mine(self) -> Bools:
@@ -159,7 +163,7 @@ class Swap:
 
     # -- how places are read -----------------------------------------------------------------------------------------
 
-    def _asks(self, places: _Places) -> Bools:
+    def _asks(self, places: Places) -> Bools:
         """Which places are written in a way that depends on how they are read."""
         result = np.zeros(len(places.at), np.bool_)
         for target in distinct(places.target).tolist():
@@ -167,10 +171,10 @@ class Swap:
             result[mine] = self.words.asks(target)[places.form[mine]]
         return result
 
-    def _asks_tags(self, places: _Places) -> Bools:
+    def _asks_tags(self, places: Places) -> Bools:
         return self._asks(places) & ~self.words.is_title[places.form]
 
-    def _read(self, places: _Places) -> Readings:
+    def _read(self, places: Places) -> Readings:
         """The reading of every place by the rules."""
         reading = np.full(len(places.at), PLAIN, np.int8)
         if not self.words.unclear.any():
@@ -182,7 +186,7 @@ class Swap:
                 reading[some] = read(places.tokens, places.token[some], places.length[some])
         return reading
 
-    def _tags(self, places: _Places, reading: Readings) -> Readings:
+    def _tags(self, places: Places, reading: Readings) -> Readings:
         """The same with the tagger's help where a pronoun is an object or a determiner."""
         assert self.tagger is not None
         result = reading.copy()
@@ -193,20 +197,20 @@ class Swap:
 
     # -- what is written ---------------------------------------------------------------------------------------------
 
-    def _sure(self, places: _Places, reading: Readings, taken: Edits) -> Edits:
+    def _sure(self, places: Places, reading: Readings, taken: Edits) -> Edits:
         """The edits that rules alone would make, each of which they would turn back."""
         edits, form = self._made(places, reading, taken, "rules" if self.mutual else "none")
         if self.mutual and self.words.several and edits.n:
             edits = edits.take(self._turns_back(places, edits, form))
         return edits
 
-    def _made(self, places: _Places, reading: Readings, taken: Edits, back: Back) -> tuple[Edits, Ints]:
+    def _made(self, places: Places, reading: Readings, taken: Edits, back: Back) -> tuple[Edits, Ints]:
         """Edits, and the form that each writes."""
         tokens = places.tokens
         start, end = places.start, places.end
         article, article_start = self._articles(places, taken)
         wide = np.where(article, article_start, start)
-        made, case = self._look_up(places, _Situations(gather(tokens.data, wide, end), reading, article), back)
+        made, case = self._look_up(places, Situations(gather(tokens.data, wide, end), reading, article), back)
         sure = np.array([it is not None for it in made], np.bool_)[case]
         moved = np.array([it is not None and it.moved for it in made], np.bool_)[case]
         form = np.array([-1 if it is None else it.form for it in made], np.int64)[case[sure]]
@@ -222,7 +226,7 @@ class Swap:
         ).take(sure)
         return edits, form
 
-    def _articles(self, places: _Places, taken: Edits) -> tuple[Bools, Ints]:
+    def _articles(self, places: Places, taken: Edits) -> tuple[Bools, Ints]:
         """Whether a free "a" or "an" stands one space before each match, and where it begins."""
         tokens, token = places.tokens, places.token
         before = np.maximum(token - 1, 0)
@@ -237,15 +241,15 @@ class Swap:
         there &= ~touched(taken, tokens.starts[before], tokens.ends[before])
         return there, tokens.starts[before]
 
-    def _look_up(self, places: _Places, situations: _Situations, back: Back) -> tuple[list[_Made | None], Ints]:
+    def _look_up(self, places: Places, situations: Situations, back: Back) -> tuple[list[Made | None], Ints]:
         """What to write in each distinct situation (None: not sure), and the situation of each match."""
         spelt = situations.spelt.dictionary_encode()
         raw = spelt.dictionary.to_pylist()
         code = spelt.indices.to_numpy().astype(np.int64)
         flat = (code * (int(places.target.max()) + 1) + places.target) * 6
         flat += situations.reading.astype(np.int64) * 2 + situations.article
-        first, case = _first_of(flat, 6 * len(raw) * (int(places.target.max()) + 1))
-        made: list[_Made | None] = []
+        first, case = first_of(flat, 6 * len(raw) * (int(places.target.max()) + 1))
+        made: list[Made | None] = []
         for place in first.tolist():
             text = raw[code[place]]
             article, word = text.split(" ", 1) if situations.article[place] else ("", text)
@@ -261,12 +265,12 @@ class Swap:
                 made.append(None)
                 continue
             moved = new.article != article
-            made.append(_Made(f"{new.article} {new.word}" if moved else new.word, moved, new.form))
+            made.append(Made(f"{new.article} {new.word}" if moved else new.word, moved, new.form))
         return made, case
 
     # -- swapping twice is the identity ------------------------------------------------------------------------------
 
-    def _turns_back(self, places: _Places, edits: Edits, form: Ints) -> Bools:
+    def _turns_back(self, places: Places, edits: Edits, form: Ints) -> Bools:
         """Which edits to keep: none in rows where a new word joins its neighbours to another form of the lexicon."""
         rows = self._joining(places, edits)
         if not len(rows):
@@ -278,7 +282,7 @@ class Swap:
         keep: Bools = ~wrong[edits.row]
         return keep
 
-    def _joining(self, places: _Places, edits: Edits) -> Ints:
+    def _joining(self, places: Places, edits: Edits) -> Ints:
         """Rows with a word of a form of several words, either before the edits or after them."""
         tokens = places.tokens
         old = np.array([word in self.words.joined for word in tokens.folded], np.bool_)[tokens.ids[edits.token]]
@@ -288,7 +292,7 @@ class Swap:
         new[texts.rows()[hit]] = True
         return distinct(edits.row[old | new[edits.after] | (edits.length > 1)])
 
-    def _after(self, places: _Places, edits: Edits, form: Ints, rows: Ints) -> tuple[_Places, Bools]:
+    def _after(self, places: Places, edits: Edits, form: Ints, rows: Ints) -> tuple[Places, Bools]:
         """The same places in some rows after the edits, and which of these rows do not show the expected forms."""
         tokens, matches = places.tokens, places.matches
         changed = tokenize(splice_rows(tokens, edits, rows))
@@ -297,7 +301,7 @@ class Swap:
         expected[np.searchsorted(matches.token, edits.token)] = form
         inside = np.flatnonzero(np.isin(matches.row, rows))
         row = np.searchsorted(rows, matches.row[inside])
-        bad = _differ(row, expected[inside], found.row, self._first[found.form], len(rows))
+        bad = differ(row, expected[inside], found.row, self._first[found.form], len(rows))
         # Where the forms are as expected, match follows match as before.
         mine = np.flatnonzero(np.isin(places.row, rows))
         mine = mine[~bad[np.searchsorted(rows, places.row[mine])]]
@@ -305,14 +309,10 @@ class Swap:
         before = np.searchsorted(row, np.arange(len(rows)))
         rank = np.searchsorted(inside, places.at[mine]) - before[here]
         at = np.searchsorted(found.row, np.arange(len(rows)))[here] + rank
-        return _Places(changed, found, at, self._swapped_target(places, mine)), bad
+        target = self._targets(found.row[at], found.form[at].astype(np.int64), np.zeros(0, np.uint64), 0)
+        return Places(changed, found, at, target), bad
 
-    def _swapped_target(self, places: _Places, mine: Ints) -> Ints:
-        """The target of a place once it has been swapped: the group that it had."""
-        group = self.matcher.group_of[places.form[mine]].astype(np.int64)
-        return np.array([min(self.words.family(at)) for at in range(len(self.words.lexicon.groups))], np.int64)[group]
-
-    def _by_tags(self, places: _Places, reading: Readings, edits: Edits, rows: Ints, taken: Edits) -> Edits:
+    def _by_tags(self, places: Places, reading: Readings, edits: Edits, rows: Ints, taken: Edits) -> Edits:
         """The edits with those of the given rows as the tagger reads them.
 
         Where swapping again must give the text back, that is tried: the changed row is tagged too, and if a place is
@@ -337,7 +337,7 @@ class Swap:
             rules = rules.of_rows(~self._tagger_turns(places, rules))
         return merged([outside, made.of_rows(~bad), rules])
 
-    def _agrees(self, places: _Places, reading: Readings, edits: Edits, form: Ints, rows: Ints) -> Bools:
+    def _agrees(self, places: Places, reading: Readings, edits: Edits, form: Ints, rows: Ints) -> Bools:
         """Which of the rows are read the same, place by place, once the edits are made."""
         after, bad = self._after(places, edits, form, rows)
         good = ~bad
@@ -352,7 +352,7 @@ class Swap:
         good[here[kept[wrong]]] = False
         return good
 
-    def _tagger_turns(self, places: _Places, rules: Edits) -> Bools:
+    def _tagger_turns(self, places: Places, rules: Edits) -> Bools:
         """Rows (a mask over the batch) that, once swapped by rules, the tagger would swap in its own way."""
         turns = np.zeros(places.tokens.n_rows, np.bool_)
         rows = distinct(rules.row)
@@ -378,63 +378,3 @@ class Swap:
     def _first(self) -> Ints:
         """For each form the first one of the same spelling."""
         return np.array([self.words.first[form.text] for form in self.words.lexicon.forms], np.int64)
-
-
-class _Places:
-    """Matches that are to be swapped, and what for."""
-
-    __slots__ = ("at", "end", "form", "length", "matches", "row", "start", "target", "token", "tokens")
-
-    def __init__(self, tokens: Tokens, matches: Matches, at: Ints, target: Ints) -> None:
-        self.tokens, self.matches, self.at, self.target = tokens, matches, at, target
-        self.row, self.token, self.length = matches.row[at], matches.token[at], matches.length[at]
-        self.form = matches.form[at].astype(np.int64)
-        self.start, self.end = _span(tokens, matches, at)
-
-    def take(self, which: Ints) -> _Places:
-        return _Places(self.tokens, self.matches, self.at[which], self.target[which])
-
-
-@dataclass(frozen=True, slots=True)
-class _Situations:
-    """What a replacement depends on besides form and target, for each match."""
-
-    spelt: Any  # with the article
-    reading: Readings
-    article: Bools
-
-
-class _Made(NamedTuple):
-    """The text of an edit, whether it covers the article too, and the form it writes."""
-
-    text: str
-    moved: bool
-    form: int
-
-
-def _first_of(code: Ints, size: int) -> tuple[Ints, Ints]:
-    """The first place of each distinct number, and for each place the index of its own number among them."""
-    if size > 4 * len(code) + 4096:
-        _, first, case = np.unique(code, return_index=True, return_inverse=True)
-        return first, case
-    first_at = np.full(size, -1, np.int64)
-    first_at[code[::-1]] = np.arange(len(code))[::-1]
-    used = np.flatnonzero(first_at >= 0)
-    place = np.empty(size, np.int64)
-    place[used] = np.arange(len(used))
-    return first_at[used], place[code]
-
-
-def _span(tokens: Tokens, matches: Matches, at: Ints) -> tuple[Ints, Ints]:
-    """Where the matches at these places begin and end in the batch's bytes."""
-    return tokens.starts[matches.token[at]], tokens.ends[matches.token[at] + matches.length[at] - 1]
-
-
-def _differ(row: Ints, form: Ints, found_row: Ints, found_form: Ints, n: int) -> Any:
-    """Which of n rows do not show the same forms in the same order."""
-    here, there = np.bincount(row, minlength=n), np.bincount(found_row, minlength=n)
-    wrong = here != there
-    same, found_same = ~wrong[row], ~wrong[found_row]
-    unequal = form[same] != found_form[found_same]
-    wrong[row[same][unequal]] = True
-    return wrong

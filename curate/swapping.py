@@ -67,7 +67,9 @@ def swaps(step: SwapStep, lexicon: Lexicon, matcher: Matcher, index: int, *, whe
         if step.groups is not None:
             targets = {target: None for target in targets if target in groups}
             if len(targets) < 2:
-                raise InputError(f'{where}to = "others" copies rows from each of the groups to the others; name several')
+                raise InputError(
+                    f'{where}to = "others" copies rows from each of the groups to the others; name several'
+                )
         made = []
         for target in sorted(targets):
             rest = [group for group in groups if group not in words.family(target)]

@@ -276,6 +276,9 @@ class Words:
                 return None
             if _write(*made, home, keep_error=True) != (article, raw):
                 return None
+            # "mr" without a capital would become an "ms" that is not found again.
+            if other.capitalised and not made[1][:1].isupper():
+                return None
         return Replacement(*made, self.first[other.text])
 
     def _form(self, source: Form, target: int) -> Form:

