@@ -44,7 +44,7 @@ class CopyCollector:
             nothing = np.zeros(n, np.int32)
             units = Units(
                 position=made.rows + chunk.start,
-                variant=nothing + np.int32(made.step.index + 1),
+                variant=nothing + np.int32(made.step.variant),
                 repeat=nothing,
                 by=nothing,
                 cell=self._cells(chunk, cells, made) if n else codes[:0],

@@ -23,6 +23,7 @@ from .manifest import compared, lexicons_of, per_row, report_of, version
 from .parted import Parted, cuttable, fingerprint, stage_of
 from .plan import axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
+from .proxy_words import learned
 from .refusals import cautions, refuse
 from .select import select
 from .state import State
@@ -191,7 +192,7 @@ def run(
     specs = list(dict.fromkeys([*(axes or ()), *axes_of(plan)]))
     prepared = _prepared(data, specs, in_memory=out is None and not dry_run)
     dataset = prepared.dataset
-    resolved = resolve(plan, prepared.axes, prepared.scanner.matchers)
+    resolved = resolve(plan, prepared.axes, prepared.scanner.matchers, learn=partial(learned, prepared))
     resolved = replace(resolved, notes=(*resolved.notes, *cautions(dataset, plan)))
     if out is not None:
         check_columns(dataset, weights=resolved.weights)
@@ -259,6 +260,7 @@ def run(
             "seed": seed,
             "placebo": placebo,
             "lexicons": lexicons_of(prepared),
+            "taggers": [step.about["tagger"] for step in emitter.steps.values() if step.about.get("tagger")],
         }
         content = write_all(Path(out), emitter, about=lambda: about, report=report, parted=parted, rows=rows)
         return Curation(plan, content, None, where=Path(out) / "ledger.parquet")

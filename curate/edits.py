@@ -20,6 +20,9 @@ from ..data.tokens import Tokens
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+# Edits of up to so many bytes are made a byte at a time, all at once; the few longer ones one by one.
+_SHORT = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Edits:
@@ -57,6 +60,8 @@ class Edits:
 
     def take(self, which: Ints | Bools) -> Edits:
         """The edits at these places, in this order."""
+        if which.dtype == np.bool_ and which.all():
+            return self
         return replace(
             self,
             row=self.row[which],
@@ -70,7 +75,7 @@ class Edits:
 
     def of_rows(self, rows: Bools) -> Edits:
         """The edits of the rows marked in a mask over the batch."""
-        return self.take(rows[self.row])
+        return self if rows.all() else self.take(rows[self.row])
 
 
 _EMPTY = np.zeros(0, np.int64)
@@ -109,7 +114,7 @@ def touched(taken: Edits, start: Ints, end: Ints) -> Bools:
 
 def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The distinct values, ascending. Sorting beats the hash table of `numpy.unique` where most values differ."""
-    ordered = np.sort(values)
+    ordered = values if (values[1:] >= values[:-1]).all() else np.sort(values)
     fresh = np.ones(len(ordered), np.bool_)
     fresh[1:] = ordered[1:] != ordered[:-1]
     return ordered[fresh]
@@ -159,26 +164,69 @@ def splice(data: npt.NDArray[np.uint8], offsets: Ints, edits: Edits) -> Any:
     >>> splice(tokens.data, tokens.offsets, edits).to_pylist()
     ['_ ran.', 'So did _.']
     """
-    # The bytes between and under the edits are one Arrow array over the same buffer: kept, edited, kept, edited, ...
+    if not edits.n:
+        return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+    texts = pa.array(edits.texts, pa.large_string())
+    size = np.diff(raw_bytes(texts)[1])[edits.after]
+    length = edits.end - edits.start
+    first = int(edits.after[0])
+    if (edits.after == first).all():
+        spliced = _joined(data, edits, texts[first])
+    elif (size <= length).all():
+        spliced = _overwritten(data, edits, texts, size)
+    else:
+        spliced = _interleaved(data, edits, texts)
+    # All edits of the rows before a boundary have moved it; edits never cross one.
+    grown = np.zeros(len(offsets), np.int64)
+    np.cumsum(np.bincount(edits.row, size - length, len(offsets) - 1).astype(np.int64), out=grown[1:])
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets + grown), spliced)
+
+
+def _pieces(data: npt.NDArray[np.uint8], edits: Edits) -> Any:
+    """The bytes between and under the edits as one Arrow array over the same buffer: kept, edited, kept, edited, ..."""
     bounds = np.empty(2 * edits.n + 2, np.int64)
     bounds[0], bounds[-1] = 0, len(data)
     bounds[1:-1:2], bounds[2:-1:2] = edits.start, edits.end
-    pieces = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), 2 * edits.n + 1, [None, pa.py_buffer(bounds), pa.py_buffer(np.ascontiguousarray(data))]
-    )
-    texts = pa.array(edits.texts, pa.large_string()).cast(pa.large_binary())
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(np.ascontiguousarray(data))]
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), 2 * edits.n + 1, buffers)
+
+
+def _joined(data: npt.NDArray[np.uint8], edits: Edits, text: Any) -> Any:
+    """The bytes with edits made that all write the same."""
+    kept = _pieces(data, edits).take(pa.array(np.arange(0, 2 * edits.n + 1, 2)))
+    whole = pc.binary_join(pa.LargeListArray.from_arrays([0, edits.n + 1], kept), text.cast(pa.large_binary()))
+    return whole.buffers()[2]
+
+
+def _overwritten(data: npt.NDArray[np.uint8], edits: Edits, texts: Any, size: Ints) -> Any:
+    """The bytes with edits made that are no longer than what they replace: written over it, and the rest left out."""
+    made, keep = data.copy(), np.ones(len(data), np.bool_)
+    written, begins = raw_bytes(texts)
+    begin, length = begins[edits.after], edits.end - edits.start
+    for k in range(int(size.max())):
+        has = size > k
+        made[edits.start[has] + k] = written[begin[has] + k]
+    longest = int(length.max())
+    few = min(longest, _SHORT)
+    for k in range(int(size.min()), few):
+        gone = (k >= size) & (k < length)
+        keep[edits.start[gone] + k] = False
+    if longest > few:
+        for at in np.flatnonzero(length > few).tolist():
+            keep[edits.start[at] + max(few, int(size[at])) : edits.end[at]] = False
+    return pa.py_buffer(made[keep])
+
+
+def _interleaved(data: npt.NDArray[np.uint8], edits: Edits, texts: Any) -> Any:
+    """The bytes with any edits made."""
     which = np.zeros(2 * edits.n + 1, np.int64)
     which[1::2] = edits.after
     kept = np.ones(2 * edits.n + 1, np.bool_)
     kept[1::2] = False
-    _, _, spliced = pc.coalesce(texts.take(pa.array(which, mask=kept)), pieces).buffers()
-    grown = np.zeros(edits.n + 1, np.int64)
-    if edits.n:
-        sizes = np.diff(raw_bytes(texts)[1])
-        np.cumsum(sizes[edits.after] - (edits.end - edits.start), out=grown[1:])
-    # All edits of the rows before a boundary have moved it; edits never cross one.
-    before = np.searchsorted(edits.row, np.arange(len(offsets)), side="left")
-    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets + grown[before]), spliced)
+    _, _, spliced = pc.coalesce(
+        texts.cast(pa.large_binary()).take(pa.array(which, mask=kept)), _pieces(data, edits)
+    ).buffers()
+    return spliced
 
 
 def splice_rows(tokens: Tokens, edits: Edits, rows: Ints) -> Any:

@@ -24,7 +24,7 @@ from .prepare import Chunk, Prepared
 from .reasons import Reasons
 from .state import Added
 from .touched import mean_factor, weight_changed
-from .units import Units
+from .units import Units, step_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class Emitter:
         place = row.copy()
         behind = chunk.n
         for copies in changes.copies:
-            mine = units.variant == copies.step.index + 1
+            mine = units.variant == copies.step.variant
             place[mine] = behind + np.searchsorted(copies.rows, row[mine])
             texts.append(copies.text(chunk))
             behind += len(copies.rows)
@@ -231,13 +231,12 @@ class Emitter:
         """Sum up what each editing step did."""
         for index in self.steps:
             edits = own.take(own.step == index)
-            found = next((copies for copies in changes.copies if copies.step.index == index), None)
-            if found is not None:
-                edits = found.own
+            found = [copies.own for copies in changes.copies if copies.step.index == index]
             count = self.counts.steps.setdefault(index, Counter())
-            count["edits"] += edits.n
-            count["rows"] += len(distinct(edits.row))
+            count["edits"] += sum(own.n for own in found) if found else edits.n
+            count["rows"] += len(distinct(np.concatenate([own.row for own in found or [edits]])))
             count["unsure"] += changes.unsure.get(index, 0)
+            count.update(changes.counts.get(index, {}))
             if index in changes.short:
                 count["short"] += changes.short[index]
             self.counts.groups.setdefault(index, Counter())
@@ -249,14 +248,16 @@ class Emitter:
         tokens = chunk.scanned.tokens
         assert tokens is not None
         pointer, start, end = Places.of(chunk.scanned.batch, tokens).find(edits)
-        after = pa.array(edits.texts, pa.string()).take(pa.array(edits.after))
+        after: Any = edits.texts[0]
+        if len(edits.texts) > 1:
+            after = pa.array(edits.texts, pa.string()).take(pa.array(edits.after))
         self.counts.edits += edits.n
         return entries(
             "edit",
             names_of(keys[edits.row]),
             edits.row + chunk.start,
             step=edits.step + 1,
-            rule=self._rules().take(pa.array(edits.step)),
+            rule=self._rules().take(pa.array(edits.step)) if len(self.steps) > 1 else self.steps[edits.step[0]].rule,
             pointer=pointer,
             start=start,
             end=end,
@@ -281,10 +282,7 @@ class Emitter:
         for index in distinct(edits.step).tolist():
             step: EditStep = self.steps[index]
             mine = np.flatnonzero(edits.step == index)
-            matches = chunk.scanned.matches[step.lexicon.name]
-            place = np.searchsorted(matches.token, edits.token[mine], side="right") - 1
-            group = step.how.matcher.group_of[matches.form[place]]
-            labels = [item.name for item in step.lexicon.groups]
+            group, labels = step.reasons(chunk.scanned, edits if len(mine) == edits.n else edits.take(mine))
             names[mine] = shift + group
             shift += len(labels)
             known += labels
@@ -295,7 +293,7 @@ class Emitter:
         return pa.array(known, pa.string()).take(pa.array(names))
 
     def _copied_edits(self, chunk: Chunk, copies: Copies, units: Units, row: Ints) -> pa.Table:
-        variant = copies.step.index + 1
+        variant = copies.step.variant
         mine = (units.variant == variant) & (units.repeat == 0)
         written = np.zeros(chunk.n, np.bool_)
         written[row[mine]] = True
@@ -310,7 +308,7 @@ class Emitter:
             return SCHEMA.empty_table()
         some = units.take(made)
         self.counts.copies += len(made)
-        step = np.where(some.repeat > 0, some.by, some.variant)
+        step = np.where(some.repeat > 0, some.by, step_of(some.variant))
         rules = np.where(some.repeat > 0, resample.RULE, swap.RULE)
         return entries(
             "copy",

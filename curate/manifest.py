@@ -91,7 +91,7 @@ def _step(index: int, resolved: Resolved, emitter: Emitter, state: State | None)
         if groups:
             numbers["groups"] = dict(sorted(groups.items()))
         # What else a step works with: the tagger's name and version, the audit that its proxies are of.
-        numbers |= dict(getattr(emitter.steps[index].how, "about", None) or {})
+        numbers |= dict(emitter.steps[index].about)
     else:
         numbers["rule"] = f"{step.do}.v1"
     if state is not None and index in state.reports:

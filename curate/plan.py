@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..data.axes import Axis, parse_axes
 from ..data.config import Plan, ResampleStep, ReweightStep, ScrubStep, SwapStep, TopupStep
 from ..data.errors import InputError
 from ..data.lexicon import Lexicon
-from ..data.match import Matcher
+from ..data.match import Matcher, Matches
+from .conflicts import conflicts
+from .neutral import Neutral
+from .persons import Names
 from .scrub import RULE as SCRUB_RULE
 from .scrub import Scrub
+from .scrubbing import NAMES, Learn, scrubbing
 from .swap import RULE as SWAP_RULE
 from .swap import Swap
+from .swapping import about, swaps
+from .units import variant_of
 from .words import Words
 
-_NEUTRAL_GROUP = "they"
+if TYPE_CHECKING:
+    from ..data.scan import Scanned
+    from .edits import Edits, Ints
 
 
 @dataclass(frozen=True)
@@ -31,21 +42,59 @@ class EditStep:
         Name and version of the rule.
     axis : str
         Name of the axis.
-    how : Scrub or Swap
+    how : Scrub, Names, Neutral or Swap
     copies : bool
         Whether rows are copied and the copies edited.
+    inside : tuple of str
+        Kinds of protected places that it goes into.
+    about : mapping
+        What the report says of it besides counts.
+    copy : int
+        Which of the copies that a step makes of one row.
     """
 
     index: int
     rule: str
     axis: str
-    how: Scrub | Swap
+    how: Scrub | Names | Neutral | Swap
     copies: bool
+    inside: tuple[str, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    copy: int = 0
 
     @property
     def lexicon(self) -> Lexicon:
         """The words."""
         return self.how.words.lexicon
+
+    @property
+    def variant(self) -> int:
+        """Number of what it makes of a row (`Units.variant`)."""
+        return variant_of(self.index, self.copy)
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Groups whose words are changed."""
+        own = not isinstance(self.how, Scrub) or self.how.own
+        return self.how.groups if own else ()
+
+    def matches(self, scanned: Scanned) -> Matches:
+        """Where its words stand in a batch; what the scan did not look for is looked for now."""
+        name = self.lexicon.name
+        if name not in scanned.matches:
+            assert scanned.tokens is not None
+            scanned.matches[name] = self.how.matcher.find(scanned.tokens)
+        return scanned.matches[name]
+
+    def reasons(self, scanned: Scanned, edits: Edits) -> tuple[Ints, list[str]]:
+        """Why each of its edits was made, as an index into names: mostly the group whose word it was."""
+        matches = self.matches(scanned)
+        if not isinstance(self.how, Swap):
+            assert scanned.tokens is not None
+            return self.how.reasons(scanned.tokens, matches, edits)
+        place = np.searchsorted(matches.token, edits.token, side="right") - 1
+        group = self.how.matcher.group_of[matches.form[place]].astype(np.int64)
+        return group, [group.name for group in self.lexicon.groups]
 
 
 @dataclass(frozen=True)
@@ -111,7 +160,9 @@ def known_axes(specs: Sequence[str], *, names: Sequence[str]) -> dict[str, Axis]
     return axes
 
 
-def resolve(plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher]) -> Resolved:
+def resolve(
+    plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher], *, learn: Learn | None = None
+) -> Resolved:
     """Look up what the steps of a plan act on.
 
     Parameters
@@ -122,6 +173,8 @@ def resolve(plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher
         By the words that the steps use.
     matchers : mapping of str to Matcher
         By name of lexicon.
+    learn : callable, optional
+        Finds the proxies that a step asks for.
 
     Raises
     ------
@@ -135,63 +188,42 @@ def resolve(plan: Plan, axes: Mapping[str, Axis], matchers: Mapping[str, Matcher
         where = f"{f'plan {plan.name}, ' if plan.name else ''}step {index + 1} ({step.do}): "
         axis = axes[step.axis]
         if isinstance(step, ScrubStep | SwapStep):
-            edit = _edit_step(index, step, axis, matchers, where)
-            (augments if edit.copies else edits).append(edit)
-            if isinstance(step, ScrubStep) and step.with_ == "neutral":
-                notes.append(
-                    f"step {index + 1} makes pronouns neutral and leaves the verbs as they are (she runs: they runs)"
-                )
+            made = _edit_steps(index, step, axis, matchers, where, notes, learn)
+            (augments if made[0].copies else edits).extend(made)
         elif isinstance(step, TopupStep):
             if axis.lexicon is None:
                 raise InputError(f'{where}axis = "{step.axis}" is no lexicon; a pool can only be searched for words')
             Words(axis.lexicon, ambiguous=step.ambiguous, where=where).chosen(step.groups)
             if edits:
                 notes.append(f"step {index + 1} adds rows of the pool as they are: the plan's edits do not change them")
-    return Resolved(
-        plan, tuple(axes[step.axis].name for step in plan.step), tuple(edits), tuple(augments), tuple(notes)
-    )
+    axis_of = tuple(axes[step.axis].name for step in plan.step)
+    notes += conflicts(plan, axis_of, {step.index: (step.axis, step.groups) for step in (*edits, *augments)})
+    return Resolved(plan, axis_of, tuple(edits), tuple(augments), tuple(notes))
 
 
-def _edit_step(
-    index: int, step: ScrubStep | SwapStep, axis: Axis, matchers: Mapping[str, Matcher], where: str
-) -> EditStep:
+def _edit_steps(
+    index: int,
+    step: ScrubStep | SwapStep,
+    axis: Axis,
+    matchers: Mapping[str, Matcher],
+    where: str,
+    notes: list[str],
+    learn: Learn | None,
+) -> list[EditStep]:
+    """What a step does: one thing, or a copy for every other group."""
     if axis.lexicon is None:
         raise InputError(
-            f'{where}axis = "{step.axis}" has no words to change; name a lexicon: pronouns, identity, lexicon:FILE'
+            f'{where}axis = "{step.axis}" has no words to change; '
+            "name a lexicon: gender, pronouns, identity, lexicon:FILE"
         )
+    matcher, inside = matchers[axis.lexicon.name], tuple(step.inside)
+    if isinstance(step, SwapStep):
+        copies = step.mode == "augment"
+        return [
+            EditStep(index, SWAP_RULE, axis.name, swap, copies=copies, inside=inside, about=about(swap), copy=copy)
+            for copy, swap in enumerate(swaps(step, axis.lexicon, matcher, index, where=where))
+        ]
     words = Words(axis.lexicon, ambiguous=step.ambiguous, where=where)
-    groups = words.chosen(step.groups)
-    matcher = matchers[axis.lexicon.name]
-    if isinstance(step, ScrubStep):
-        if step.with_ != "neutral":
-            mask = None if step.with_ == "drop" else step.with_
-            scrub = Scrub(words, matcher, index, tuple(groups), mask)
-            return EditStep(index, SCRUB_RULE, axis.name, scrub, copies=False)
-        names = [group.name for group in axis.lexicon.groups]
-        if _NEUTRAL_GROUP not in names:
-            raise InputError(
-                f'{where}with = "neutral" writes the forms of the group "{_NEUTRAL_GROUP}", which the lexicon '
-                f'"{axis.lexicon.name}" does not have; use another mask'
-            )
-        target = names.index(_NEUTRAL_GROUP)
-        neutral = Swap(words, matcher, index, tuple(group for group in groups if group != target), target)
-        return EditStep(index, SCRUB_RULE, axis.name, neutral, copies=False)
-    to: str | int = step.to
-    if step.to == "opposite":
-        for group in groups:
-            words.opposite(group)
-    elif step.to == "random":
-        if any(not words.targets(group) for group in groups):
-            raise InputError(f'{where}to = "random" needs a lexicon with more than one group')
-    else:
-        to = _target(words, step.to, where)
-        groups = [group for group in groups if group != to]
-    swap = Swap(words, matcher, index, tuple(groups), to)
-    return EditStep(index, SWAP_RULE, axis.name, swap, copies=step.mode == "augment")
-
-
-def _target(words: Words, name: str, where: str) -> int:
-    try:
-        return words.lexicon.group_index(name)
-    except InputError as error:
-        raise InputError(f'{where}to = "{name}" is neither "opposite" nor "random" nor a group: {error}') from None
+    made = scrubbing(step, words, matcher, index, names=axis.name == NAMES, learn=learn)
+    notes += made.notes
+    return [EditStep(index, SCRUB_RULE, axis.name, made.how, copies=False, inside=inside, about=made.about)]

@@ -110,6 +110,14 @@ def _words(step: dict[str, Any]) -> str:
                 words += f"; {step['unsure']:,} left because the rules were not sure"
             if step.get("protected"):
                 words += f"; {step['protected']:,} left in links, addresses, handles or code"
+            if step.get("proxies"):
+                words += f"; {step['proxies']['words']:,} proxies"
+            if step.get("agreed") or step.get("not_agreed"):
+                words += f"; {step.get('agreed', 0):,} verbs agreed, {step.get('not_agreed', 0):,} perhaps not"
+            if step.get("names"):
+                words += f", {step['names']:,} of them names of both or perhaps none"
+            if step.get("mixed"):
+                words += f"; {step['mixed']:,} rows left with words of several groups"
             return words + (f"; {step['short']:,} could not be matched" if step.get("short") else "")
         case "topup":
             short = f"; the pool lacks {step['short']:,}" if step["short"] else ""

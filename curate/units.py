@@ -25,6 +25,25 @@ T = TypeVar("T")
 _MOST_BINS = 1 << 22
 
 
+_STEPS = 1 << 16
+
+
+def variant_of(step: int, copy: int = 0) -> int:
+    """Number of what a step (index) made: one copy of a row, or the first, second, ... of several.
+
+    Examples
+    --------
+    >>> variant_of(0), variant_of(0, 2), step_of(np.array([variant_of(0), variant_of(4, 2)])).tolist()
+    (1, 131073, [1, 5])
+    """
+    return copy * _STEPS + step + 1
+
+
+def step_of(variant: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Number (from 1) of the step that made each variant; 0 for rows as they are."""
+    return variant % _STEPS
+
+
 @dataclass(slots=True)
 class Cells:
     """The cells met so far, numbered in the order in which they came; nothing may depend on the numbers.
@@ -112,7 +131,7 @@ class Units:
     position : int64 array
         Row of the data; rows of pools have numbers beyond the last one.
     variant : int32 array
-        0 for the row as it is, k + 1 for what step k of the plan made.
+        0 for the row as it is, else what a step of the plan made (`variant_of`, `step_of`).
     repeat : int32 array
         0, and for the repetitions that resampling made 1, 2, ...
     by : int32 array

@@ -152,8 +152,9 @@ def write_all(
         ledger = LedgerWriter(ledger_path)
         metadata: dict[str, Any] | None = None
         try:
+            ascii_only: bool | None = None
             if parted is None:
-                _one_by_one(stage / name, emitter, extra, ledger)
+                ascii_only = _one_by_one(stage / name, emitter, extra, ledger)
                 written = _written(stage / name, dataset, extra)
             else:
                 digest = _in_parts(stage / name, emitter, parted, rows, ledger)
@@ -164,7 +165,7 @@ def write_all(
                 "input": {
                     **_described(dataset, emitter),
                     "rows": emitter.counts.rows_in,
-                    **({} if dataset.conversation is None else {"ascii": writer.ascii}),
+                    **({} if dataset.conversation is None else {"ascii": ascii_only}),
                 },
                 "output": {
                     "name": name,
@@ -182,7 +183,8 @@ def write_all(
     return content
 
 
-def _one_by_one(place: Path, emitter: Emitter, extra: dict[str, pa.DataType], ledger: LedgerWriter) -> None:
+def _one_by_one(place: Path, emitter: Emitter, extra: dict[str, pa.DataType], ledger: LedgerWriter) -> bool | None:
+    """Write batch by batch; returns whether texts of conversations were written in ASCII, where that is asked."""
     dataset = emitter.prepared.dataset
     entries = grouped(ledger)
     with open_writer(place, like=dataset, extra=extra) as writer:
@@ -197,7 +199,9 @@ def _one_by_one(place: Path, emitter: Emitter, extra: dict[str, pa.DataType], le
             writer.write(batch, text=part.text, extra=extra_values(part, extra), splices=part.splices)
             for some in part.ledger.to_batches():
                 entries.add(some)
+        ascii_only: bool | None = getattr(writer, "ascii", None)
     entries.close()
+    return ascii_only
 
 
 def _in_parts(

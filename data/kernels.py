@@ -411,7 +411,7 @@ def tokenize(text: Any) -> Tokens:
 def find(matcher: Matcher, tokens: Tokens) -> Matches:
     """`evenset.data.match.Matcher.find`, in one pass over the tokens."""
     tree = matcher.tree
-    number = matcher.numbers(tokens.folded)
+    number = matcher.numbers(tokens)
     begins, later = tree.first[number], tree.later[number]
     room = max(1024, tokens.n // 4)
     while True:

@@ -55,7 +55,7 @@ def builtin_names() -> tuple[str, ...]:
     Examples
     --------
     >>> builtin_names()
-    ('affect', 'definitional_pairs', 'gendered_nouns', 'identity', 'occupations', 'pronouns')
+    ('affect', 'definitional_pairs', 'gender', 'gendered_nouns', 'identity', 'names', 'occupations', 'pronouns')
     """
     files = (resources.files(__package__) / "lexicons").iterdir()
     return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))

@@ -19,7 +19,7 @@ CASES = ("subject", "object", "determiner", "possessive", "reflexive")
 """The slots of a pronoun, in the order in which a lexicon's ``cases`` are read."""
 
 _METADATA = ("name", "version", "language", "source", "licence")
-_GROUP_KEYS = ("axis", "name", "forms", "cases", "ambiguous", "exclusive_with", "status")
+_GROUP_KEYS = ("axis", "name", "forms", "cases", "ambiguous", "capitalised", "exclusive_with", "status")
 # What may stand between two words of one form, and how the form is then written.
 _JOINS = {" ": " ", "-": " ", "_": " ", "'": "'", "\u2019": "'"}
 
@@ -39,12 +39,15 @@ class Form:
         different groups with the same slot stand for each other when text is swapped.
     ambiguous : bool
         Whether the form commonly means something else; such forms are counted apart.
+    capitalised : bool
+        Whether it only counts where its first letter is a capital, as names do.
     """
 
     text: str
     group: int
     slot: str
     ambiguous: bool
+    capitalised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class _Entry:
     group: int
     slot: str
     ambiguous: bool
+    capitalised: bool
     text: str = ""
 
 
@@ -179,9 +183,15 @@ def _entries(table: dict[str, Any], index: int, where: str, problems: list[str])
     placed += [(f"{where}: ambiguous", str(len(forms) + k), [form]) for k, form in enumerate(extra)]
     if not placed:
         problems.append(f"{where}: has no forms (give forms, cases or ambiguous)")
+    capitals = table.get("capitalised", [])
+    if isinstance(capitals, bool):
+        capitals = [spelling for _, _, spellings in placed for spelling in spellings] if capitals else []
+    _strings(capitals, f"{where}: capitalised (or true)", problems)
+    known |= set(apart)
+    problems += [f'{where}: capitalised: "{form}" is no form of the group' for form in capitals if form not in known]
     for key, slot, spellings in placed:
         for spelling in spellings:
-            yield _Entry(key, spelling, index, slot, spelling in apart)
+            yield _Entry(key, spelling, index, slot, spelling in apart, spelling in capitals)
 
 
 def _strings(value: Any, key: str, problems: list[str]) -> list[str]:
@@ -261,6 +271,7 @@ def _assemble(entries: list[_Entry], tables: list[dict[str, Any]]) -> tuple[tupl
         own = [entry for entry in entries if entry.group == index]
         # A surface form is ambiguous or not as a whole, whatever places it has.
         apart = {entry.text for entry in own if entry.ambiguous}
+        capitals = {entry.text for entry in own if entry.capitalised}
         both = any(entry.text not in apart for entry in own) and bool(apart)
         for ambiguous in (False, True):
             mine = [entry for entry in own if (entry.text in apart) == ambiguous]
@@ -270,7 +281,7 @@ def _assemble(entries: list[_Entry], tables: list[dict[str, Any]]) -> tuple[tupl
             exclusive = () if both and ambiguous else tuple(table.get("exclusive_with", ()))
             groups.append(Group(table["axis"], name, ambiguous, table.get("status", True), exclusive))
             seen = dict.fromkeys((entry.text, entry.slot) for entry in mine)
-            forms += [Form(text, len(groups) - 1, slot, ambiguous) for text, slot in seen]
+            forms += [Form(text, len(groups) - 1, slot, ambiguous, text in capitals) for text, slot in seen]
     return tuple(groups), tuple(forms)
 
 

@@ -14,6 +14,7 @@ from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from .lexicon import Lexicon
 from .tokens import Tokens
@@ -127,6 +128,9 @@ class Matcher:
         self.forms: tuple[str, ...] = tuple(form.text for form in lexicon.forms)
         self.group_of: npt.NDArray[np.int32] = np.array([form.group for form in lexicon.forms], np.int32)
         self._words: dict[str, int] = {}
+        # Words that only count with a capital: those that no other form has.
+        proper = {word for form in lexicon.forms if form.capitalised for _, word in _pieces(form.text)}
+        proper -= {word for form in lexicon.forms if not form.capitalised for _, word in _pieces(form.text)}
         # A tree of words: a state is a beginning of some form; state 0 is the empty beginning.
         steps: dict[tuple[int, int, int], int] = {}
         ending = [-1]
@@ -139,6 +143,8 @@ class Matcher:
                     ending.append(-1)
             if ending[state] == -1:
                 ending[state] = index
+        self._proper = np.zeros(len(self._words) + 1, np.bool_)
+        self._proper[[self._words[word] for word in proper]] = True
         # The last entry, which -1 finds, is for words of no form.
         first = np.zeros(len(self._words) + 1, np.int64)
         later = np.zeros(len(self._words) + 1, np.bool_)
@@ -158,9 +164,15 @@ class Matcher:
             first, later, goes_on, np.array(ending, np.int32), np.ascontiguousarray(keys[order]), targets[order], words
         )
 
-    def numbers(self, folded: list[str]) -> _Ints:
-        """The number of each of these words in the tree, -1 for words of no form."""
-        return np.fromiter(map(self._words.get, folded, repeat(-1)), np.int64, len(folded))
+    def numbers(self, tokens: Tokens) -> _Ints:
+        """The number of each word of the vocabulary in the tree, -1 for words of no form."""
+        folded = tokens.folded
+        number = np.fromiter(map(self._words.get, folded, repeat(-1)), np.int64, len(folded))
+        if self._proper.any():
+            names = np.flatnonzero(self._proper[number])
+            spelt = tokens.vocabulary.take(pa.array(names)).to_pylist()
+            number[names[np.array([not word[:1].isupper() for word in spelt], np.bool_)]] = -1
+        return number
 
     def find(self, tokens: Tokens) -> Matches:
         """Find every form: longest first, among forms of one length leftmost first, each place once.
@@ -174,7 +186,7 @@ class Matcher:
         -------
         Matches
         """
-        found = list(self._all(tokens, self.numbers(tokens.folded)))
+        found = list(self._all(tokens, self.numbers(tokens)))
         token, length, form = _longest_first(found, tokens.n)
         row = tokens.row_of(token)
         before = tokens.offsets[row]

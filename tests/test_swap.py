@@ -77,12 +77,12 @@ def test_pronouns_by_grammatical_case(raw: str, swapped: str) -> None:
 
 def test_what_could_not_be_swapped_back_is_left_and_counted() -> None:
     # "her stories" would come back as "his stories".
-    curation = curate(["I told him stories.", "sHe ran."], axis="pronouns", to="opposite")
+    curation = curate(["I read him stories.", "sHe ran."], axis="pronouns", to="opposite")
     assert curation.rows is not None
-    assert curation.rows["text"].to_pylist() == ["I told him stories.", "sHe ran."]
+    assert curation.rows["text"].to_pylist() == ["I read him stories.", "sHe ran."]
     assert curation.report["steps"][0]["unsure"] == 2
     # To a group by name there is no way back to keep.
-    assert texts(["I told him stories."], axis="pronouns", to="she") == ["I told her stories."]
+    assert texts(["I read him stories."], axis="pronouns", to="she") == ["I read her stories."]
 
 
 def test_swapping_to_a_group_leaves_that_group_alone() -> None:
@@ -174,10 +174,10 @@ def test_random_targets_depend_on_seed_and_row_alone() -> None:
 
 
 def test_augment_copies_each_row_with_a_match_once() -> None:
-    curation = curate(["She ran.", "It ran.", "I told him stories.", "He ran."], axis="pronouns", mode="augment")
+    curation = curate(["She ran.", "It ran.", "I read him stories.", "He ran."], axis="pronouns", mode="augment")
     rows = curation.rows
     assert rows is not None
-    assert rows["text"].to_pylist() == ["She ran.", "He ran.", "It ran.", "I told him stories.", "He ran.", "She ran."]
+    assert rows["text"].to_pylist() == ["She ran.", "He ran.", "It ran.", "I read him stories.", "He ran.", "She ran."]
     assert rows["label"].to_pylist() == ["x"] * 6
     keys = [f"{key:016x}" for key in rows["evenset_row"].to_pylist()]
     assert rows["evenset_parent"].to_pylist() == [None, keys[0], None, None, None, keys[4]]
