@@ -62,7 +62,7 @@ def test_every_row_is_accounted_for(tmp_path: Path) -> None:
         # Edits of copies: the words of the parent's raw text.
         raw = data()["text"][entry["position"]].as_py().encode()
         assert raw[entry["start"] : entry["end"]].decode() == entry["before"]
-        assert (entry["rule"], entry["step"], entry["reason"]) == ("swap.v1", 2, "she")
+        assert (entry["rule"], entry["step"], entry["reason"]) == ("swap.v2", 2, "she")
         assert entry["parent"] is not None
     assert {entry["rule"] for entry in kinds["drop"]} == {"resample.v1"}
     assert all(entry["step"] == 3 for entry in kinds["drop"])
