@@ -78,7 +78,8 @@ def test_levels_meet_their_share_to_the_nearest_row(counts: list[tuple[int, int]
     target = share + level * (0.5 - share)
     # One row more or less in the cell that changed would be no nearer.
     for row in range(len(counts)):
-        column = int(np.argmax(want[row] != have[row])) if (want[row] != have[row]).any() else 0
+        down = target[row] < share[row]
+        column = int((method == "under") != down)
         other = want[row, 1 - column]
         goal = target[row] if column == 0 else 1 - target[row]
         if 0 < goal < 1:
