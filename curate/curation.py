@@ -16,6 +16,7 @@ from ..data.errors import InputError
 from .adding import first_pass
 from .changes import Changer
 from .emit import Emitter
+from .feasibility import draw_feasibility, tabulated
 from .ledger import SCHEMA
 from .plan import Resolved, axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
@@ -190,6 +191,8 @@ def run(
 
     def report(written: Written | None, stage: Path | None) -> dict[str, Any]:
         content = _report(emitter, state, plan, seed=seed, placebo=placebo, dry_run=dry_run, written=written)
+        if stage is not None:
+            content["notes"] += draw_feasibility(content["steps"], stage)
         if stage is not None and written is not None and audited:
             try:
                 content["findings"] = _findings(dataset, written, stage, specs, weights=resolved.weights)
@@ -273,6 +276,7 @@ def _report(
         content["output"] |= {"name": written.name, "sha256": written.sha256, "files": written.files}
     if state is not None:
         # The effect of edits is not in the cells, which are those of the raw text: the audit after it shows that.
+        content["notes"] += [note for index in sorted(state.reports) for note in state.reports[index].get("notes", [])]
         content["effect"] = {
             axis.name: effect(state.cells, axis, state.before, state.units) for axis in prepared.distinct
         }
@@ -291,7 +295,7 @@ def _step(index: int, resolved: Resolved, emitter: Emitter, state: State | None)
     else:
         numbers["rule"] = f"{step.do}.v1"
     if state is not None and index in state.reports:
-        own = dict(state.reports[index])
+        own = {name: value for name, value in state.reports[index].items() if name != "notes"}
         if step.do == "topup":
             own["cells"] = [asdict(cell) for cell in own["cells"]]
         numbers |= own
@@ -351,6 +355,8 @@ def _lines(report: dict[str, Any]) -> list[str]:
             lines.append(
                 f"  {axis} and label: Cramér's V {v['before']:.3f} → {v['after']:.3f} (uncorrected, from the counts)"
             )
+    if report["dry_run"]:
+        lines += [tables for step in report["steps"] if (tables := tabulated(step))]
     kinds = [f"{counts[kind]:,} {kind}" for kind in ("edits", "copies", "drops", "weights") if counts[kind]]
     lines.append("  ledger: " + (", ".join(kinds) or "nothing changed"))
     return lines + [f"  note: {note}" for note in report["notes"]]
@@ -374,6 +380,11 @@ def _words(step: dict[str, Any]) -> str:
             return f"{step['before']:,} → {step['after']:,} rows ({moved})"
         case _:
             capped = f"; {step['capped']:,} rows at the cap" if step["capped"] else ""
+            if "dropped" in step:
+                return (
+                    f"{step['before']:,} → {step['after']:,} rows in place of weights ({step['dropped']:,} dropped, "
+                    f"{step['repeated']:,} repeated), worth {step['effective_rows']:,.0f}{capped}"
+                )
             return (
                 f"weights {step['least']:.2f} to {step['most']:.2f}, "
                 f"worth {step['effective_rows']:,.0f} unweighted rows{capped}"

@@ -247,7 +247,7 @@ class Emitter:
         some = units.take(made)
         self.counts.copies += len(made)
         step = np.where(some.repeat > 0, some.by, some.variant)
-        rules = np.where(some.repeat > 0, resample.RULE, swap.RULE)
+        rules = np.where(some.repeat > 0, self._selection()[0][some.by], swap.RULE)
         return entries(
             "copy",
             names_of(some.keys()),
@@ -265,11 +265,24 @@ class Emitter:
         self.counts.drops += len(gone)
         step = self.state.dropped_by[gone + chunk.start].astype(np.int32)
         return entries(
-            "drop", names_of(chunk.keys[gone]), gone + chunk.start, step=step, rule=resample.RULE, reason="resampled"
+            "drop",
+            names_of(chunk.keys[gone]),
+            gone + chunk.start,
+            step=step,
+            rule=pa.array(self._selection()[0][step].tolist(), pa.string()),
+            reason=pa.array(self._selection()[1][step].tolist(), pa.string()),
         )
 
+    def _selection(self) -> tuple[Any, Any]:
+        """Rule of each step that drops and repeats rows, by its number, and why it drops."""
+        steps = self.changer.resolved.plan.step
+        weighs = np.array([False, *(step.do == "reweight" for step in steps)])
+        return np.where(weighs, reweight.RULE, resample.RULE), np.where(weighs, "weighed", "resampled")
+
+
     def _weights(self, units: Units, parent: Any, taken: Batch | None) -> pa.Table:
-        steps = [index for index, step in enumerate(self.changer.resolved.plan.step) if step.do == "reweight"]
+        plan = self.changer.resolved.plan
+        steps = [at for at, step in enumerate(plan.step) if step.do == "reweight" and not step.as_copies]
         if not steps or not units.n:
             return SCHEMA.empty_table()
         self.counts.weights += units.n
@@ -310,7 +323,7 @@ class Emitter:
                     names_of(units.keys()),
                     np.full(units.n, -1),
                     step=np.where(again, units.by, added.step + 1),
-                    rule=pa.array(np.where(again, resample.RULE, topup.RULE).tolist(), pa.string()),
+                    rule=pa.array(np.where(again, self._selection()[0][units.by], topup.RULE).tolist(), pa.string()),
                     reason=pa.array(reasons, pa.string()),
                     parent=parent,
                 ),

@@ -7,7 +7,8 @@ may overlap. A programme is solved by HiGHS (in scipy); what it gives is checked
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,15 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-_ROUNDS = 12
-# Of nodes and not of time, so that every machine stops at the same table.
-_NODES = 100
-_GAP = 1e-3
+
+_ROUNDS = 10
+_HALVINGS = 6
 _EDGE = 1e-9
+# Of the limit, tried one after the other.
+_NARROWER = (1.0, 0.97, 0.9, 0.75)
+_MOST_REPAIRS = 500
+# Cells, and rows touched, of tables in which exchanges are tried.
+_SMALL = 40
 # Times the table, which is as good as without bound.
 _MOST_REPEATED = 100
 # Numbers of rows that are tried on a side.
@@ -119,13 +124,69 @@ class Moves:
         return (self.drop or bool((table >= self.have).all())) and (self.repeat or bool((table <= self.have).all()))
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A linear constraint, ``low ≤ Σ coef × table ≤ high``."""
+@dataclass(frozen=True)
+class Goal:
+    """What a table shall be like: every ratio within a limit, or every group's share of a label at a rate.
 
-    coef: Floats
-    low: float
-    high: float
+    Attributes
+    ----------
+    contrasts : sequence of Contrast
+    limit : float
+        Largest absolute log ratio; with a rate, rows that each group may be off by.
+    rate : float or None
+    shape : (int, int)
+        Labels and patterns.
+    """
+
+    contrasts: Sequence[Contrast]
+    limit: float
+    rate: float | None
+    shape: tuple[int, ...]
+
+    @cached_property
+    def sums(self) -> Floats:
+        """What each cell adds to the events and rows of either side: 4 × contrasts × cells."""
+        sums = np.zeros((4, len(self.contrasts), *self.shape))
+        for k, contrast in enumerate(self.contrasts):
+            sums[0, k, contrast.label, contrast.inside] = 1
+            sums[1, k][:, contrast.inside] = 1
+            sums[2, k, contrast.label, contrast.outside] = 1
+            sums[3, k][:, contrast.outside] = 1
+        return sums.reshape(4, len(self.contrasts), -1)
+
+    def excess(self, sums: Floats) -> Floats:
+        """How far each is beyond what is allowed, 0 where it is not; `sums` is 4 × contrasts (× more)."""
+        a, n, b, m = sums
+        if self.rate is None:
+            off = np.abs(np.log((a + 0.5) / (n + 0.5)) - np.log((b + 0.5) / (m + 0.5)))
+        else:
+            off = np.abs(a - self.rate * n) + np.where(n < 1, 1.0, 0.0)  # a group is never dropped altogether
+        result: Floats = np.maximum(off - self.limit - _EDGE, 0)
+        return result
+
+    def met(self, table: Ints) -> bool:
+        """Whether a table of whole numbers is so."""
+        return not self.excess(self.sums @ table.reshape(-1)).any()
+
+    def rows(self, at: Floats) -> tuple[Floats, Floats]:
+        """Coefficients and upper bounds of linear constraints, exact at and near a table."""
+        a, n, b, m = self.sums @ at.reshape(-1)
+        of_a, of_n, of_b, of_m = self.sums
+        if self.rate is not None:
+            off = of_a - self.rate * of_n
+            some = np.full(len(off), self.limit)
+            return np.vstack([off, -off, -of_n]), np.concatenate([some, some, -np.ones(len(off))])
+        n, b, m = n + 0.5, b + 0.5, m + 0.5
+        coef, bound = [], []
+        for side in (1.0, -1.0):
+            # A − k N B/M with B/M linear around where it stands: exact in A and N.
+            k = np.exp(side * self.limit)
+            line = of_a - (k * b / m)[:, None] * of_n
+            line = line - (k * n / m)[:, None] * of_b + (k * n * b / m**2)[:, None] * of_m
+            rest = 0.5 - 0.5 * k * b / m - 0.5 * k * n / m + 0.5 * k * n * b / m**2
+            coef.append(side * line)
+            bound.append(-side * rest)
+        return np.vstack(coef), np.concatenate(bound)
 
 
 def within(have: Ints, contrasts: Sequence[Contrast], limit: float, *, method: str, held: bool) -> Ints | None:
@@ -149,9 +210,10 @@ def within(have: Ints, contrasts: Sequence[Contrast], limit: float, *, method: s
 
     Notes
     -----
-    ``A/N ≤ eᴸ A'/N'`` is linear in A and N for a given rate A'/N' of the other side; that rate is linearised where the
-    last solution stands, until it stays there. Then in whole numbers, checked by the exact ratios, with the limit a
-    little narrower where rounding crossed it; and last every row whose touching turns out not to be needed goes back.
+    One ratio without labels held: the very best table, by trying all. Else ``A/N ≤ eᴸ B/M`` is linear in A and N for a
+    given rate B/M of the other side; that rate is linearised where the last solution stands, until it stays there. Then
+    whole numbers next to it, row by row until the exact ratios of the whole numbers hold, and last every row whose
+    touching turns out not to be needed goes back. On small tables that is the optimum or within a few rows of it.
 
     Examples
     --------
@@ -159,28 +221,32 @@ def within(have: Ints, contrasts: Sequence[Contrast], limit: float, *, method: s
     >>> gay = Contrast("gay", 1, np.array([False, True]), np.array([True, False]))
     >>> within(have, [gay], 0.2, method="under", held=False).tolist()
     [[900, 40], [100, 5]]
-    >>> within(have, [gay], 0.2, method="mixed", held=True) is not None
-    True
+    >>> within(have, [gay], 0.2, method="mixed", held=True).tolist()
+    [[900, 40], [152, 8]]
     """
-    moves = Moves.of(have, method, contrasts, held=held)
     if not contrasts or worst(have, contrasts) <= limit + _EDGE:
         return have.copy()
+    moves = Moves.of(have, method, contrasts, held=held)
     if len(contrasts) == 1 and not held:
         return _of_one(moves, contrasts[0], limit)
-    found = _search(moves, contrasts, limit)
-    if found is None:
-        nearby = _nearest_table(moves, contrasts, at_most=limit)
-        found = nearby if nearby is not None and worst(nearby, contrasts) <= limit + _EDGE else None
-    return None if found is None else _polished(moves, contrasts, limit, found)
+    return _nearest_to(moves, Goal(contrasts, limit, None, have.shape))
 
 
 def nearest(have: Ints, contrasts: Sequence[Contrast], *, method: str, held: bool) -> tuple[float, list[str]]:
     """The smallest limit that was found to be reachable, rounded up to three digits, and which ratios are at it."""
-    moves = Moves.of(have, method, contrasts, held=held)
-    table = _nearest_table(moves, contrasts, at_most=0.0)
-    table = have if table is None else table
-    value = worst(table, contrasts)
-    tight = [c.name for c in contrasts if abs(c.log_ratio(table)) >= value - 1e-3]
+    best, value = have, worst(have, contrasts)
+    low, high = 0.0, value
+    for _ in range(_HALVINGS):
+        if high - low < 2e-3:
+            break
+        middle = (low + high) / 2
+        found = within(have, contrasts, middle, method=method, held=held)
+        if found is None:
+            low = middle
+        else:
+            best, value = found, worst(found, contrasts)
+            high = min(middle, value)
+    tight = [c.name for c in contrasts if abs(c.log_ratio(best)) >= value - 1e-3]
     return float(np.ceil(value * 1000) / 1000), tight
 
 
@@ -189,9 +255,7 @@ def worst(table: Any, contrasts: Sequence[Contrast]) -> float:
     return max((abs(contrast.log_ratio(table)) for contrast in contrasts), default=0.0)
 
 
-def at_rate(
-    have: Ints, member: Bools, label: int, rate: float, *, method: str, held: bool
-) -> Ints | None:
+def at_rate(have: Ints, member: Bools, label: int, rate: float, *, method: str, held: bool) -> Ints | None:
     """The nearest table in which every group's rows have a label at a rate, to half a row.
 
     Parameters
@@ -207,63 +271,193 @@ def at_rate(
     --------
     >>> have = np.array([[900, 40], [100, 60]])
     >>> at_rate(have, np.array([[False], [True]]), 1, 0.1, method="under", held=False).tolist()
-    [[900, 40], [100, 4]]
+    [[900, 40], [100, 5]]
     """
+    contrasts = [
+        Contrast("", label, member[:, column], ~member[:, column])
+        for column in range(member.shape[1])
+        if have[:, member[:, column]].any()
+    ]
+    if not contrasts:
+        return have.copy()
     moves = Moves(have, method != "over", method != "under", held, np.zeros_like(have))
-    rows = []
-    for column in range(member.shape[1]):
-        inside = member[:, column]
-        if not have[:, inside].any():
-            continue
-        coef = np.zeros(have.shape)
-        coef[:, inside] = -rate
-        coef[label, inside] += 1
-        rows.append(Row(coef, -0.5, 0.5))
-        rows.append(Row((np.zeros(have.shape) + inside).astype(np.float64), 1, np.inf))
-    found = _solve(moves, rows, whole=True)
-    return None if found is None else found.astype(np.int64)
+    return _nearest_to(moves, Goal(contrasts, 0.5, rate, have.shape))
 
 
 # -- solving -------------------------------------------------------------------------------------------------------
 
 
-def _search(moves: Moves, contrasts: Sequence[Contrast], limit: float) -> Ints | None:
-    """The cheaper of what is found from the rows as they are and from a table without association."""
+def _nearest_to(moves: Moves, goal: Goal) -> Ints | None:
+    """The cheapest table that is found from the rows as they are, or else from a table without association."""
     have = moves.have.astype(np.float64)
     even = have.sum(axis=1, keepdims=True) * have.sum(axis=0, keepdims=True) / max(have.sum(), 1)
-    found = _search_from(moves, contrasts, limit, have)
-    if found is None:
-        found = _search_from(moves, contrasts, limit, even)
-    return found
+    for start in (have, even):
+        for share in _NARROWER:
+            # Whole numbers are found more easily a little inside.
+            at = _settled(moves, replace(goal, limit=goal.limit * share), start)
+            if at is None:
+                break
+            found = _repaired(moves, goal, at)
+            if found is not None:
+                return _polished(moves, goal, found)
+        if goal.rate is not None:
+            break
+    return None
 
 
-def _search_from(moves: Moves, contrasts: Sequence[Contrast], limit: float, at: Floats) -> Ints | None:
-    for _ in range(_ROUNDS):
-        found = _solve(moves, _rows(contrasts, at, limit), whole=False)
+def _settled(moves: Moves, goal: Goal, at: Floats) -> Floats | None:
+    """Where the linear programme stays when it is set up where it stands."""
+    for turn in range(_ROUNDS):
+        found = _solve(moves, *goal.rows(at))
         if found is None:
             return None
         moved = float(np.abs(found - at).max())
-        at = found
-        if moved < 1e-3:
+        at = found if turn < 3 or goal.rate is not None else (at + found) / 2
+        if moved < 1e-2 or goal.rate is not None:
             break
-    best: Ints | None = None
-    margin = 0.0
-    for _ in range(_ROUNDS):
-        whole = _solve(moves, _rows(contrasts, at, max(limit - margin, 0.0)), whole=True)
-        if whole is None:
-            break
-        table = whole.astype(np.int64)
-        beyond = worst(table, contrasts) - limit
-        if beyond <= _EDGE:
-            if best is not None and moves.cost(table) >= moves.cost(best):
-                break
-            best = table
-        else:
-            margin += beyond + 1e-9
-        if (whole == at).all():
-            break
-        at = whole
-    return best
+    return found
+
+
+def _solve(moves: Moves, coef: Floats, bound: Floats) -> Floats | None:
+    """Fewest rows touched under linear constraints, in any numbers."""
+    import scipy.sparse as sparse
+    from scipy.optimize import linprog
+
+    have = moves.have.reshape(-1)
+    cells = np.flatnonzero(have)
+    n = len(cells)
+    # How many rows each cell loses, then how many it gains.
+    lost = (have - moves.floor.reshape(-1))[cells] * int(moves.drop)
+    gained = np.full(n, _MOST_REPEATED * int(have.sum()) * int(moves.repeat))
+    matrix = coef[:, cells]
+    kept = None
+    if moves.held:
+        label = cells // moves.have.shape[1]
+        each = np.array([(label == code).astype(np.float64) for code in np.unique(label)])
+        kept = sparse.csr_matrix(np.hstack([-each, each]))
+    found = linprog(
+        # Hardly dearer from cell to cell, so that of equally good tables it is always the same one.
+        1 + 1e-5 * np.tile(np.arange(n) / n, 2),
+        A_ub=sparse.csr_matrix(np.hstack([-matrix, matrix])),
+        b_ub=bound - matrix @ have[cells],
+        A_eq=kept,
+        b_eq=None if kept is None else np.zeros(kept.shape[0]),
+        bounds=np.column_stack([np.zeros(2 * n), np.concatenate([lost, gained])]),
+        method="highs",
+    ).x
+    if found is None:
+        return None
+    table = have.astype(np.float64)
+    table[cells] += found[n:] - found[:n]
+    result: Floats = table.reshape(moves.have.shape)
+    return result
+
+
+def _repaired(moves: Moves, goal: Goal, at: Floats) -> Ints | None:
+    """Whole numbers beside a solution, moved row by row, each time the row that helps most, until the goal is met."""
+    table = _rounded(moves, at)
+    if table is None:
+        return None
+    flat, have = table.reshape(-1), moves.have.reshape(-1)
+    floor = moves.floor.reshape(-1)
+    partner = _partners(moves, goal) if moves.held else None
+    sums = goal.sums @ flat
+    total = float(goal.excess(sums).sum())
+    for _ in range(_MOST_REPAIRS):
+        if total <= 0:
+            return table
+        best: tuple[float, int, int] | None = None
+        for sign in (1, -1):
+            after = flat + sign
+            allowed = (have > 0) & (after >= (floor if moves.drop else have))
+            if not moves.repeat:
+                allowed &= after <= have
+            change = sign * goal.sums
+            if partner is not None:
+                change = change - sign * goal.sums[:, :, partner]
+                allowed &= (flat[partner] - sign >= floor[partner]) & (partner != np.arange(len(flat)))
+            beyond = goal.excess(sums[:, :, None] + change).sum(axis=0)
+            cost = np.abs(after - have) - np.abs(flat - have)
+            score = np.where(allowed, beyond + 1e-7 * cost, np.inf)
+            cell = int(np.argmin(score))
+            if best is None or score[cell] < best[0]:
+                best = (float(score[cell]), cell, sign)
+        assert best is not None
+        score_of, cell, sign = best
+        if score_of > total - 1e-6:
+            return None
+        flat[cell] += sign
+        if partner is not None:
+            flat[partner[cell]] -= sign
+        sums = goal.sums @ flat
+        total = float(goal.excess(sums).sum())
+    return None
+
+
+def _rounded(moves: Moves, at: Floats) -> Ints | None:
+    """Nearest whole numbers; with labels held, by largest remainders in each label."""
+    if not moves.held:
+        return np.rint(at).astype(np.int64)
+    table = np.floor(at + 1e-7).astype(np.int64)
+    for row, size in enumerate(moves.have.sum(axis=1).tolist()):
+        lacking = size - int(table[row].sum())
+        rest = np.where(moves.have[row] > 0, at[row] - table[row], -1.0)
+        if lacking < 0 or lacking > int((rest >= 0).sum()):
+            return None
+        table[row, np.argsort(-rest, kind="stable")[:lacking]] += 1
+    return table
+
+
+def _partners(moves: Moves, goal: Goal) -> Ints:
+    """For each cell the cell of its label that makes up for a row: the largest on the fewest inner sides."""
+    have = moves.have
+    inner = goal.sums[1].sum(axis=0).reshape(have.shape)
+    best = [int(np.lexsort((-row, inside))[0]) for row, inside in zip(have, np.where(have > 0, inner, np.inf), strict=True)]
+    width = have.shape[1]
+    return np.repeat(np.arange(len(have)) * width + np.array(best, np.int64), width)
+
+
+def _polished(moves: Moves, goal: Goal, table: Ints) -> Ints:
+    """Take back what was touched without need, cell by cell; in small tables also exchange some rows for fewer."""
+    table = table.copy()
+
+    def fits(candidate: Ints) -> bool:
+        return moves.allows(candidate) and goal.met(candidate)
+
+    better = True
+    while better:
+        better = False
+        for place in [tuple(at) for at in np.argwhere(table != moves.have).tolist()] if not moves.held else []:
+            back = int(moves.have[place] - table[place])
+            while back:
+                candidate = table.copy()
+                candidate[place] += back
+                if fits(candidate):
+                    table, better = candidate, True
+                    break
+                back = int(back / 2)
+        if not better and moves.have.size <= _SMALL and moves.cost(table) <= _SMALL:
+            exchanged = _exchanged(moves, table, fits)
+            if exchanged is not None:
+                table, better = exchanged, True
+    return table
+
+
+def _exchanged(moves: Moves, table: Ints, fits: Any) -> Ints | None:
+    """A cheaper table one exchange away: up to three rows of two cells other than they are, labels held if need be."""
+    places = [tuple(at) for at in np.argwhere(moves.have > 0).tolist()]
+    steps = [step for step in range(-3, 4) if step]
+    cost = moves.cost(table)
+    for at, first in enumerate(places):
+        for second in places[at + 1 :]:
+            for one in steps:
+                for other in steps:
+                    candidate = table.copy()
+                    candidate[first] += one
+                    candidate[second] += other
+                    if moves.cost(candidate) < cost and fits(candidate):
+                        return candidate
+    return None
 
 
 def _of_one(moves: Moves, contrast: Contrast, limit: float) -> Ints | None:
@@ -363,144 +557,3 @@ def shared(number: int, by: Ints, *, capped: bool = True) -> Ints:
     parts = np.diff((2 * ends + total) // (2 * total), prepend=0).reshape(by.shape)
     result: Ints = np.minimum(parts, by) if capped else parts
     return result
-
-
-def _nearest_table(moves: Moves, contrasts: Sequence[Contrast], *, at_most: float) -> Ints | None:
-    """A whole table whose worst ratio is as small as halving the limit brings it."""
-    best, value = moves.have, worst(moves.have, contrasts)
-    low, high = at_most, value
-    for _ in range(14):
-        middle = low if high == value and low > 0 else (low + high) / 2
-        found = _search(moves, contrasts, middle)
-        if found is None:
-            low = middle
-        else:
-            reached = worst(found, contrasts)
-            if reached < value:
-                best, value = found, reached
-            high = min(middle, reached)
-        if high - low < 5e-4 or value <= at_most:
-            break
-    return best if moves.allows(best) else None
-
-
-def _rows(contrasts: Sequence[Contrast], at: Floats, limit: float) -> list[Row]:
-    """Both bounds of every ratio, linear around a table."""
-    rows = []
-    for contrast in contrasts:
-        _, n, b, m = contrast.sums(at)
-        for side in (1.0, -1.0):
-            k = float(np.exp(side * limit))
-            # side × (A − k (b/m) N − k n (A'/m − b N'/m²)) ≤ what the constants and the halves leave
-            coef = np.zeros(at.shape)
-            coef[:, contrast.inside] -= k * b / m
-            coef[contrast.label, contrast.inside] += 1
-            coef[:, contrast.outside] += k * n * b / m**2
-            coef[contrast.label, contrast.outside] -= k * n / m
-            rest = 0.5 - 0.5 * k * b / m - k * n / m * 0.5 + k * n * b / m**2 * 0.5
-            rows.append(Row(side * coef, -np.inf, -side * rest))
-    return rows
-
-
-def _solve(moves: Moves, rows: Sequence[Row], *, whole: bool) -> Floats | None:
-    """Fewest rows touched under linear constraints; in whole numbers next to the best of all numbers."""
-    import scipy.sparse as sparse
-    from scipy.optimize import Bounds, LinearConstraint, milp
-
-    have = moves.have.reshape(-1)
-    cells = np.flatnonzero(have)
-    n = len(cells)
-    # How many rows each cell loses, then how many it gains.
-    lost = (have - moves.floor.reshape(-1))[cells] * int(moves.drop)
-    gained = np.full(n, _MOST_REPEATED * int(have.sum()) * int(moves.repeat))
-    most = np.concatenate([lost, gained]).astype(np.float64)
-    matrix = np.array([row.coef.reshape(-1)[cells] for row in rows]).reshape(len(rows), n)
-    base = matrix @ have[cells]
-    low = np.array([row.low for row in rows]) - base
-    high = np.array([row.high for row in rows]) - base
-    constraints = [LinearConstraint(sparse.csr_matrix(np.hstack([-matrix, matrix])), low, high)]
-    if moves.held:
-        label = cells // moves.have.shape[1]
-        kept = np.array([(label == code).astype(np.float64) for code in np.unique(label)])
-        constraints.append(LinearConstraint(sparse.csr_matrix(np.hstack([-kept, kept])), 0, 0))
-    # Hardly dearer from cell to cell, so that of equally good tables it is always the same one.
-    cost = 1 + 1e-5 * np.tile(np.arange(n) / n, 2)
-    found = milp(cost, bounds=Bounds(0, most), constraints=constraints).x
-    if found is None:
-        return None
-    if whole:
-        found = _whole(found, cost, most, constraints)
-        if found is None:
-            return None
-    table = have.astype(np.float64)
-    table[cells] += found[n:] - found[:n]
-    result: Floats = table.reshape(moves.have.shape)
-    return result
-
-
-def _whole(found: Floats, cost: Floats, most: Floats, constraints: Any) -> Floats | None:
-    """Whole numbers at most one away, wider where there are none, from a solution at a corner: few are not whole."""
-    from scipy.optimize import Bounds, milp
-
-    for reach in (1, 4, 30):
-        low = np.maximum(np.floor(found + 1e-7) - reach, 0)
-        # What is not touched at all stays so, unless nothing else helps.
-        high = np.where((found > 1e-7) | (reach > 1), np.ceil(found - 1e-7) + reach, 0)
-        result = milp(
-            cost,
-            integrality=np.ones(len(cost)),
-            bounds=Bounds(np.minimum(low, most), np.minimum(high, most)),
-            constraints=constraints,
-            options={"node_limit": _NODES, "mip_rel_gap": _GAP},
-        )
-        if result.x is not None:
-            whole: Floats = np.rint(result.x)
-            return whole
-    return None
-
-
-def _polished(moves: Moves, contrasts: Sequence[Contrast], limit: float, table: Ints) -> Ints:
-    """Take back what was touched without need: cell by cell, and for small tables also two for one."""
-    table = table.copy()
-
-    def fits(candidate: Ints) -> bool:
-        return moves.allows(candidate) and worst(candidate, contrasts) <= limit + _EDGE
-
-    better = True
-    while better:
-        better = False
-        touched = [tuple(at) for at in np.argwhere(table != moves.have).tolist()]
-        for place in touched:
-            back = int(moves.have[place] - table[place])
-            while back:
-                candidate = table.copy()
-                candidate[place] += back
-                if fits(candidate):
-                    table, better = candidate, True
-                    break
-                back = int(back / 2)
-        if not better and moves.cost(table) <= _SMALL and moves.have.size <= _SMALL:
-            exchanged = _exchanged(moves, table, fits)
-            if exchanged is not None:
-                table, better = exchanged, True
-    return table
-
-
-_SMALL = 40
-
-
-def _exchanged(moves: Moves, table: Ints, fits: Any) -> Ints | None:
-    """A cheaper table one exchange away: up to three rows of two cells other than they are."""
-    places = [tuple(at) for at in np.argwhere(moves.have > 0).tolist()]
-    steps = [step for step in range(-3, 4) if step]
-    cost = moves.cost(table)
-    for at, first in enumerate(places):
-        for second in places[at + 1 :]:
-            for one in steps:
-                for other in steps:
-                    candidate = table.copy()
-                    candidate[first] += one
-                    candidate[second] += other
-                    if moves.cost(candidate) < cost and fits(candidate):
-                        return candidate
-    return None

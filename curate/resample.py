@@ -61,6 +61,7 @@ def wanted(
     positive: str | None,
     where: str = "",
     pair: bool | None = None,
+    nearest: bool = True,
 ) -> Wanted:
     """How many rows of each cell a resample step wants.
 
@@ -78,6 +79,8 @@ def wanted(
         Begins messages.
     pair : bool, optional
         Whether the groups are two that are compared with each other; by default where they are two.
+    nearest : bool
+        Look for the nearest log ratio that can be reached, where the one asked for cannot: that takes longer.
 
     Returns
     -------
@@ -123,7 +126,7 @@ def wanted(
         elif step.target is not None:
             found = _independence(step, have, labels, patterns, where, among)
         elif step.log_ratio is not None:
-            found = _log_ratios(step, have, labels, patterns, groups, positive, pair)
+            found = _log_ratios(step, have, labels, patterns, groups, positive, pair, nearest)
         else:
             found = _rates(step, have, labels, patterns, groups, positive, where)
         want[:, :, at] = found.want
@@ -140,7 +143,7 @@ def wanted(
             f"independent, because hardly any set of groups has rows of all labels; {_ADD}, or use reweight, which "
             "gets as near as the rows allow"
         )
-    return Wanted(strata, want, tuple(name for name in groups if name in left))
+    return Wanted(strata, want, tuple(sorted(left)))
 
 
 _DOES = {"under": "dropping rows", "over": "repeating rows", "mixed": "dropping and repeating rows"}
@@ -355,30 +358,32 @@ def _margins_held(have: Ints, labels: Sequence[str], patterns: Sequence[Pattern]
     import scipy.sparse as sparse
     from scipy.optimize import linprog
 
-    total = int(have.sum())
-    product = have.sum(axis=1, keepdims=True) * have.sum(axis=0, keepdims=True)
-    down, rest = np.divmod(product, total)
-    stuck = [
-        _lacks(patterns[column], labels[row], int(have[:, column].sum()))
-        for row, column in np.argwhere((have == 0) & (2 * product >= total)).tolist()
-    ]
-    if stuck:
-        stuck[-1] += f'. There is nothing to repeat: method = "under" reaches it by dropping rows, or {_ADD}'
-        return _Found(have, tuple(stuck))
-    down = np.where(have == 0, 0, down)
+    total, of_label, of_pattern = int(have.sum()), have.sum(axis=1), have.sum(axis=0)
+    lacking = ((have == 0) & (2 * of_label[:, None] * of_pattern >= total)).any(axis=0)
+    if lacking.any():
+        # They shrink to what their rows allow, and the others grow by as much.
+        size = _scaled(have, "under", labels, patterns).want.sum(axis=0)
+        if lacking.all() or not (have[:, ~lacking].any(axis=1) | (of_label == 0)).all():
+            named = [_lacks(patterns[at], labels[int(np.argmin(have[:, at]))], int(of_pattern[at])) for at in lacking.nonzero()[0]]
+            return _Found(have, (*named, f"there is nothing to repeat; {_ADD}"))
+        of_pattern = np.where(lacking, size, 0) + ratios.shared(
+            total - int(size[lacking].sum()), np.where(lacking, 0, of_pattern), capped=False
+        )
+    product = of_label[:, None] * of_pattern
+    down, rest = np.divmod(np.where(have > 0, product, 0), total)
     n_labels, n_patterns = have.shape
     cell = np.arange(have.size)
     rows, columns = np.divmod(cell, n_patterns)
-    open_ = ((have > 0) & (rest > 0)).reshape(-1)
     # One more row in a cell or not; what a pattern has too many or too few of is dear.
     ones = sparse.csr_matrix((np.ones(have.size), (rows, cell)), shape=(n_labels, have.size))
     each = sparse.csr_matrix((np.ones(have.size), (columns, cell)), shape=(n_patterns, have.size))
     slack = sparse.identity(n_patterns)
     nothing = sparse.csr_matrix((n_labels, 2 * n_patterns))
     matrix = sparse.vstack([sparse.hstack([ones, nothing]), sparse.hstack([each, slack, -slack])])
-    goal = np.concatenate([have.sum(axis=1) - down.sum(axis=1), have.sum(axis=0) - down.sum(axis=0)])
+    goal = np.concatenate([of_label - down.sum(axis=1), of_pattern - down.sum(axis=0)])
     cost = np.concatenate([1 - 2 * (rest / total).reshape(-1) + 1e-7 * cell / have.size, np.full(2 * n_patterns, 10.0)])
-    bounds = [(0, int(may)) for may in open_] + [(0, None)] * (2 * n_patterns)
+    # What patterns that lack a label leave over may fall to one cell.
+    bounds = [(0, None if many else 0) for many in (have > 0).reshape(-1)] + [(0, None)] * (2 * n_patterns)
     found = linprog(cost, A_eq=matrix.tocsr(), b_eq=goal, bounds=bounds, method="highs-ds")
     if found.x is None:
         return _Found(have, ("the labels' sizes cannot all be held, because too many sets of groups lack a label",))
@@ -420,6 +425,7 @@ def _log_ratios(
     groups: Sequence[str],
     positive: str | None,
     pair: bool,
+    nearest: bool,
 ) -> _Found:
     assert step.log_ratio is not None
     every = contrasts_of(have, labels, patterns, groups, positive, pair=pair)
@@ -429,6 +435,8 @@ def _log_ratios(
     want = ratios.within(have, judged, step.log_ratio, method=step.method, held=held)
     if want is not None:
         return _Found(want, left=left)
+    if not nearest:
+        return _Found(have, (f"no table of these rows was found within {step.log_ratio:g}",))
     value, tight = ratios.nearest(have, judged, method=step.method, held=held)
     named = ", ".join(tight[:5]) + (f" and {len(tight) - 5} more" if len(tight) > 5 else "")
     return _Found(have, (f"the nearest that was found is log_ratio = {value:g} ({named})",))
