@@ -192,7 +192,8 @@ def run(
     def report(written: Written | None, stage: Path | None) -> dict[str, Any]:
         content = _report(emitter, state, plan, seed=seed, placebo=placebo, dry_run=dry_run, written=written)
         if stage is not None:
-            content["notes"] += draw_feasibility(content["steps"], stage)
+            content["figures"], notes = draw_feasibility(content["steps"], stage)
+            content["notes"] += notes
         if stage is not None and written is not None and audited:
             try:
                 content["findings"] = _findings(dataset, written, stage, specs, weights=resolved.weights)

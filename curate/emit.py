@@ -279,7 +279,6 @@ class Emitter:
         weighs = np.array([False, *(step.do == "reweight" for step in steps)])
         return np.where(weighs, reweight.RULE, resample.RULE), np.where(weighs, "weighed", "resampled")
 
-
     def _weights(self, units: Units, parent: Any, taken: Batch | None) -> pa.Table:
         plan = self.changer.resolved.plan
         steps = [at for at, step in enumerate(plan.step) if step.do == "reweight" and not step.as_copies]

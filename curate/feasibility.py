@@ -206,7 +206,9 @@ def feasibility(
     own = getattr(step, goal)
     tried: list[Any] = [own]
     if not isinstance(own, str):
-        tried = sorted({own, *({"level": LEVELS, "log_ratio": LIMITS, "rate": RATES}[goal] if values is None else values)})
+        tried = sorted(
+            {own, *({"level": LEVELS, "log_ratio": LIMITS, "rate": RATES}[goal] if values is None else values)}
+        )
     elif goal == "rate":
         tried += list(RATES if values is None else values)
     if methods is None:
@@ -235,25 +237,33 @@ def tabulated(step: dict[str, Any]) -> str:
     return Feasibility.from_dict(step["feasibility"]).summary() if step.get("feasibility") else ""
 
 
-def draw_feasibility(steps: Sequence[dict[str, Any]], folder: Path) -> list[str]:
-    """Draw a figure for each step of curation.json that can have one; notes say what could not be drawn.
+def draw_feasibility(steps: Sequence[dict[str, Any]], folder: Path) -> tuple[list[str], list[str]]:
+    """Draw a figure for each step of curation.json that can have one.
 
     Parameters
     ----------
     steps : sequence of dict
-        Of curation.json; those drawn get ``figures``, the names of the files.
+        Of curation.json.
     folder : Path
         For feasibility-STEP.svg and .png.
+
+    Returns
+    -------
+    names : list of str
+        Of the files.
+    notes : list of str
+        What could not be drawn, and why.
     """
     from ..audit.figures import MISSING, available
 
     mine = [step for step in steps if step.get("feasibility")]
     if mine and not available():
-        return [f"no figure of what can be reached: {MISSING}"]
+        return [], [f"no figure of what can be reached: {MISSING}"]
+    names = []
     for step in mine:
         drawn = Feasibility.from_dict(step["feasibility"]).plot()
-        step["figures"] = [path.name for path in drawn.save(folder, f"feasibility-{step['step']}")]
-    return []
+        names += [path.name for path in drawn.save(folder, f"feasibility-{step['step']}")]
+    return names, []
 
 
 def _reach(value: float | None, method: str, found: Wanted, *, chosen: bool) -> Reach:

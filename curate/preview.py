@@ -159,9 +159,7 @@ def _steps(tally: Tally, axis: str) -> Iterator[tuple[str, Factors]]:
         groups = list(pair)
         do = f"resample:{axis},level=1"
     try:
-        wanted = resample.wanted(
-            step, rows[:, :, None], labels=labels, patterns=patterns, groups=groups, positive=None
-        )
+        wanted = resample.wanted(step, rows[:, :, None], labels=labels, patterns=patterns, groups=groups, positive=None)
     except InputError:
         return  # nothing to drop or repeat that would reach it
     yield (

@@ -412,7 +412,9 @@ def _partners(moves: Moves, goal: Goal) -> Ints:
     """For each cell the cell of its label that makes up for a row: the largest on the fewest inner sides."""
     have = moves.have
     inner = goal.sums[1].sum(axis=0).reshape(have.shape)
-    best = [int(np.lexsort((-row, inside))[0]) for row, inside in zip(have, np.where(have > 0, inner, np.inf), strict=True)]
+    best = [
+        int(np.lexsort((-row, inside))[0]) for row, inside in zip(have, np.where(have > 0, inner, np.inf), strict=True)
+    ]
     width = have.shape[1]
     return np.repeat(np.arange(len(have)) * width + np.array(best, np.int64), width)
 

@@ -172,7 +172,12 @@ class _Found:
 
 
 def _levels(
-    step: ResampleStep, have: Ints, labels: Sequence[str], patterns: Sequence[Pattern], groups: Sequence[str], where: str
+    step: ResampleStep,
+    have: Ints,
+    labels: Sequence[str],
+    patterns: Sequence[Pattern],
+    groups: Sequence[str],
+    where: str,
 ) -> _Found:
     assert step.level is not None
     if len(groups) != 2:
@@ -364,7 +369,10 @@ def _margins_held(have: Ints, labels: Sequence[str], patterns: Sequence[Pattern]
         # They shrink to what their rows allow, and the others grow by as much.
         size = _scaled(have, "under", labels, patterns).want.sum(axis=0)
         if lacking.all() or not (have[:, ~lacking].any(axis=1) | (of_label == 0)).all():
-            named = [_lacks(patterns[at], labels[int(np.argmin(have[:, at]))], int(of_pattern[at])) for at in lacking.nonzero()[0]]
+            named = [
+                _lacks(patterns[at], labels[int(np.argmin(have[:, at]))], int(of_pattern[at]))
+                for at in lacking.nonzero()[0]
+            ]
             return _Found(have, (*named, f"there is nothing to repeat; {_ADD}"))
         of_pattern = np.where(lacking, size, 0) + ratios.shared(
             total - int(size[lacking].sum()), np.where(lacking, 0, of_pattern), capped=False

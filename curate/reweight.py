@@ -139,7 +139,9 @@ def factors(
     report |= {
         "cap": step.cap,
         "over": over,
-        "empty_cells": int(((table == 0) & (table.sum(axis=0) > 0)[None] & (table.sum(axis=(1, 2)) > 0)[:, None, None]).sum()),
+        "empty_cells": int(
+            ((table == 0) & (table.sum(axis=0) > 0)[None] & (table.sum(axis=(1, 2)) > 0)[:, None, None]).sum()
+        ),
         "cramers_v": cramers_v(weighted.sum(axis=2)),
         "label_off": float(np.abs(weighted.sum(axis=(1, 2)) - table.sum(axis=(1, 2))).max() / total),
         "groups_off": float(np.abs(weighted.sum(axis=(0, 2)) - table.sum(axis=(0, 2))).max() / total),

@@ -214,9 +214,7 @@ def _reweight(state: State, index: int, step: ReweightStep) -> None:
     }
 
 
-def _copied(
-    state: State, index: int, step: ReweightStep, table: Table, label: Ints, own: Floats, flat: Ints
-) -> Floats:
+def _copied(state: State, index: int, step: ReweightStep, table: Table, label: Ints, own: Floats, flat: Ints) -> Floats:
     """Rows in place of weights: dropped and repeated in proportion to the factors."""
     if state.aimed is None:
         buckets = range(table.buckets)
