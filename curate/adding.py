@@ -115,7 +115,7 @@ def top_up(state: State, index: int, step: TopupStep) -> None:
         rank=topup.ranks(pool, seed=state.seed, step=index, purpose="topup"),
     )
     short = sum(cell.wanted - cell.added for cell in filled)
-    names_one = member.any(axis=1)
+    names_one: Bools = np.asarray(member.any(axis=1))
     report: Report = {
         "pool": {"rows": len(names_one), "named": int(names_one.sum())}
         | {name: int((names_one & which).sum()) for name, which in {**seen, **said, "usable": free & clean}.items()},
@@ -231,9 +231,9 @@ def _probe_notes(index: int, probe: dict[str, Any]) -> list[str]:
     if probe["above"] <= probe["base"]:
         return []
     return [
-        f"step {index + 1}: {probe['above']:.0%} of the pool's rows look positive to a probe trained on the data with the "
-        f"axis's words hidden (of the data {probe['base']:.0%}; its AUC is {probe['auc']:.2f}); look at the pool, or name "
-        "a column with pool_label"
+        f"step {index + 1}: {probe['above']:.0%} of the pool's rows look positive to a probe trained on the data with "
+        f"the axis's words hidden (of the data {probe['base']:.0%}; its AUC is {probe['auc']:.2f}); look at the pool, "
+        "or name a column with pool_label"
     ]
 
 

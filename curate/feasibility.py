@@ -226,7 +226,7 @@ def feasibility(
                 )  # fmt: skip
             except InputError as error:
                 why = str(error)
-                reaches.append(Reach(number, method, False, why[why.find(": ") + 2 :], 0, 0, 0, 0, 0.0, chosen))
+                reaches.append(_no(number, method, why[why.find(": ") + 2 :], chosen=chosen))
                 continue
             reaches.append(_reach(number, method, found, chosen=chosen))
     return Feasibility(step.axis, goal, step.labels, step.within, int(counts.sum()), tuple(reaches))
@@ -275,17 +275,25 @@ def _reach(value: float | None, method: str, found: Wanted, *, chosen: bool) -> 
     squares = float((more * (times + 1.0) ** 2 + (have - more) * times.astype(np.float64) ** 2).sum())
     rows = int(want.sum())
     kept = int(np.minimum(have, want).sum())
+    worth = rows**2 / squares if squares else 0.0
+    gone = int(have.sum()) - kept
     return Reach(
         value,
         method,
-        True,
-        "",
-        kept,
-        int(have.sum()) - kept,
-        rows - kept,
-        rows,
-        rows**2 / squares if squares else 0.0,
-        chosen,
+        reachable=True,
+        why="",
+        kept=kept,
+        dropped=gone,
+        repeated=rows - kept,
+        rows=rows,
+        effective=worth,
+        chosen=chosen,
+    )
+
+
+def _no(value: float | None, method: str, why: str, *, chosen: bool) -> Reach:
+    return Reach(
+        value, method, reachable=False, why=why, kept=0, dropped=0, repeated=0, rows=0, effective=0.0, chosen=chosen
     )
 
 

@@ -41,8 +41,8 @@ def probed(prepared: Prepared, axis: Axis, positive: str, texts: Any, keys: Keys
     Returns
     -------
     dict
-        ``checked``, and if so: ``rows`` (of the pool), ``trained`` and ``held_out`` (of the data), ``auc`` on those held
-        out, ``base`` (their positive share; the threshold is the score that so many of them are above), ``above``
+        ``checked``, and if so: ``rows`` (of the pool), ``trained`` and ``held_out`` (of the data), ``auc`` on those
+        held out, ``base`` (their positive share; the threshold is the score that so many of them are above), ``above``
         (the pool's share above it) and ``negatives_above`` (that of the data's other rows); else ``why``.
 
     Notes

@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from ..audit.findings import MINIMUM_ROWS
 from ..data.axes import Axis
 from ..data.config import ResampleStep, ReweightStep, SwapStep, TopupStep
 from ..data.errors import InputError
 from . import resample, reweight
 from .adding import top_up
 from .changes import Changer
+from .copying import as_copies
 from .edits import Ints
 from .feasibility import feasibility
 from .placebo import shuffled
 from .prepare import Census, Prepared
 from .state import Report, State
-from .tables import Table, tabulate
+from .tables import Table, holds, tabulate
 from .units import Floats, Pattern, Units, draw
 
 
@@ -121,7 +123,7 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
             zip(table.labels, _sizes(table.label[state.units.cell], len(table.labels)).tolist(), strict=True)
         ),
         "left": list(wanted.left),
-        "notes": _left_notes(index, wanted) if state.aimed is None else [],
+        "notes": _left_notes(index, wanted, cells) if state.aimed is None else [],
         "cells": [
             {
                 "label": table.labels[row],
@@ -135,11 +137,25 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
     }
 
 
-def _left_notes(index: int, wanted: resample.Wanted) -> list[str]:
-    if not wanted.left:
-        return []
-    named = ", ".join(wanted.left[:5]) + (f" and {len(wanted.left) - 5} more" if len(wanted.left) > 5 else "")
-    return [f"step {index + 1} leaves what has too few rows for a ratio to be judged: {named}"]
+def _left_notes(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> list[str]:
+    """What was left alone, and which groups come to have too few rows to be judged."""
+    notes = []
+    if wanted.left:
+        notes.append(f"step {index + 1} leaves what has too few rows for a ratio to be judged: {_named(wanted.left)}")
+    held = holds(cells["patterns"], cells["groups"])
+    before, after = (part.sum(axis=(0, 2)) @ held for part in (wanted.have, wanted.want))
+    fewer = [
+        name
+        for name, had, has in zip(cells["groups"], before.tolist(), after.tolist(), strict=True)
+        if has < MINIMUM_ROWS <= had
+    ]
+    if fewer:
+        notes.append(f"after step {index + 1} an audit has fewer than {MINIMUM_ROWS} rows of: {_named(fewer)}")
+    return notes
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _sizes(label: Ints, labels: int) -> Ints:
@@ -193,7 +209,7 @@ def _reweight(state: State, index: int, step: ReweightStep) -> None:
             weight *= len(weight) / weight.sum()
         state.units = state.units.weighted(weight)
         notes.append(
-            f'step {index + 1} changes no row: a trainer must use the column "weight"; as_copies = true makes rows of it'
+            f'step {index + 1} changes no row: the trainer must use column "weight"; as_copies = true makes rows of it'
         )
     after = table.mass3(state.units)
     after *= mass.sum() / max(float(after.sum()), 1e-300)
@@ -224,7 +240,7 @@ def _copied(state: State, index: int, step: ReweightStep, table: Table, label: I
             for pattern in table.patterns
             for bucket in buckets
         ]
-        times = reweight.as_copies(own, flat, names, state.units.keys(), salt=(state.seed, step.do, index))
+        times = as_copies(own, flat, names, state.units.keys(), salt=(state.seed, step.do, index))
         state.times[index] = (label, times)
     else:
         times = _dealt_times(state, state.aimed, index, label)

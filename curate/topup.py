@@ -177,6 +177,7 @@ def read_pool(
     path, text : str
         The file and its text column.
     axes : list of Axis
+        Those made of words are looked for.
     where : str
         Begins messages.
     label : str, optional

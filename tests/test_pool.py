@@ -71,7 +71,7 @@ def test_a_column_of_the_pool_keeps_positive_and_unlabelled_rows_out(tmp_path: P
     report = curation.report["steps"][0]
     assert (report["pool"]["positive"], report["pool"]["unlabelled"], report["pool"]["usable"]) == (25, 25, 50)
     assert "probe" not in report
-    with pytest.raises(InputError, match="pool: .*toxicity"):
+    with pytest.raises(InputError, match=r"pool: .*toxicity"):
         curate(plan(pool=pool, pool_text="comment", pool_label="toxicity"))
 
 
