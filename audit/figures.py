@@ -75,7 +75,7 @@ class Figure:
 
     def legend(self) -> None:
         """Say what the series are, below the axes where nothing can be hidden."""
-        self.axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+        self.axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, frameon=False)
 
     def save(self, folder: str | Path, name: str) -> list[Path]:
         """Write NAME.svg and NAME.png; the same figure gives the same bytes.

@@ -144,7 +144,8 @@ class Feasibility:
             worth = [reach.effective if reach.reachable else np.nan for reach in mine]
             style = {"color": COLOURS[at], "marker": MARKERS[at]}
             drawn.line(x, rows, _DOES[method], **style)
-            drawn.line(x, worth, None, linestyle="--", markerfacecolor="white", **style)
+            if method != "under":  # rows that come once are worth what they are
+                drawn.line(x, worth, None, linestyle="--", markerfacecolor="white", **style)
         if all(reach.value is None for reach in self.reaches):
             drawn.axes.set_xticks([0.0], ["independent" if self.goal == "target" else "overall"])
         drawn.axes.axhline(self.rows, color="#777777", linewidth=1, linestyle=":", label="rows of the data")
