@@ -96,16 +96,22 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
         # An intersection contrasts no two groups, even where it has two.
         "pair": False if state.prepared.axes[step.axis].kind == "intersection" else None,
     }
-    wanted = resample.wanted(step, counts, where=where, **cells)
-    report: Report = {}
+    report: Report = {"left": [], "notes": [], "cells": []}
     if state.aimed is None:
-        strata = wanted.have.shape[2]
-        cell = table.flat3(state.units.cell) if strata > 1 else table.flat(state.units.cell)
+
+        def planned() -> tuple[resample.Wanted, Report]:
+            wanted = resample.wanted(step, counts, where=where, **cells)
+            return wanted, feasibility(counts, step=step, wanted=wanted, **cells).to_dict()
+
+        # The same for every seed.
+        known = (step.model_dump_json(), index, state.positive, tuple(table.patterns), tuple(table.labels))
+        wanted, reach = state.prepared.remembered(("resample", *known, counts.tobytes()), planned)
+        cell = table.flat3(state.units.cell) if wanted.have.shape[2] > 1 else table.flat(state.units.cell)
         times = draw(
             state.units.keys(), cell.astype(np.int32), wanted.want.reshape(-1), salt=(state.seed, step.do, index)
         )
         state.times[index] = (label, times)
-        report["feasibility"] = feasibility(counts, step=step, wanted=wanted, **cells).to_dict()
+        report = _said(index, wanted, cells) | {"feasibility": reach}
     else:
         times = _dealt_times(state, state.aimed, index, label)
     if not times.any():
@@ -113,7 +119,6 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
     _note_drops(state, index, times)
     before = state.units.n
     state.units = state.units.times(times, step=index)
-    have, want = wanted.have.sum(axis=2), wanted.want.sum(axis=2)
     state.reports[index] = report | {
         "before": before,
         "after": state.units.n,
@@ -122,17 +127,24 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
         "labels": dict(
             zip(table.labels, _sizes(table.label[state.units.cell], len(table.labels)).tolist(), strict=True)
         ),
+    }
+
+
+def _said(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> Report:
+    """What a resampling leaves alone, what a reader should know, and the cells that it changes."""
+    have, want = wanted.have.sum(axis=2), wanted.want.sum(axis=2)
+    return {
         "left": list(wanted.left),
-        "notes": _left_notes(index, wanted, cells) if state.aimed is None else [],
+        "notes": _left_notes(index, wanted, cells),
         "cells": [
             {
-                "label": table.labels[row],
-                "group": " + ".join(table.patterns[column]) or "no group",
+                "label": cells["labels"][row],
+                "group": " + ".join(cells["patterns"][column]) or "no group",
                 "before": int(have[row, column]),
                 "after": int(number),
             }
             for (row, column), number in np.ndenumerate(want)
-            if number != have[row, column] and state.aimed is None
+            if number != have[row, column]
         ],
     }
 

@@ -152,7 +152,7 @@ def test_a_limit_out_of_reach_names_the_nearest_and_whose_it_is() -> None:
     counts = {
         ("1", "gay"): 60, ("0", "gay"): 0, ("1", "asian"): 0, ("0", "asian"): 100, ("1", "none"): 80, ("0", "none"): 80
     }  # fmt: skip
-    with pytest.raises(InputError, match=r"repeating rows: the nearest that was found is log_ratio = \d.*asian") as error:
+    with pytest.raises(InputError, match=r"rows: the nearest that was found is log_ratio = \d.*asian") as error:
         run(rows(counts), plan(log_ratio=0.2, method="over"))
     reached = float(str(error.value).split("log_ratio = ")[2].split(" ")[0])
     curation = run(rows(counts), plan(log_ratio=reached, method="over"))
