@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..audit.figures import Figure
 
 LEVELS = tuple(quarter / 4 for quarter in range(9))
-LIMITS = (0.1, 0.5, 1.0)
+LIMITS = (0.25, 0.5, 1.0)
 RATES = (0.05, 0.1, 0.25, 0.5)
 METHODS = ("under", "over", "mixed")
 _WIDTH = 80
@@ -184,7 +184,7 @@ def feasibility(
     step : ResampleStep
         Its kind of goal, `labels` and `within` hold for all.
     values : sequence of float, optional
-        Goals to try besides the step's own: levels from 0 to 2 by quarters, log ratios of 0.1, 0.5 and 1, rates of 5,
+        Goals to try besides the step's own: levels from 0 to 2 by quarters, log ratios of 0.25, 0.5 and 1, rates of 5,
         10, 25 and 50 %.
     methods : sequence of str, optional
         By default all three; of a log ratio, which takes longer to solve, the step's own.

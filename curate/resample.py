@@ -128,7 +128,7 @@ def wanted(
         elif step.log_ratio is not None:
             found = _log_ratios(step, have, labels, patterns, groups, positive, pair=pair, nearest=nearest)
         else:
-            found = _rates(step, have, labels, patterns, groups, positive, where)
+            found = _rates(step, have, labels, patterns, groups, positive, where, nearest=nearest)
         want[:, :, at] = found.want
         left.update(found.left)
         problems += [among + problem for problem in found.problems]
@@ -216,6 +216,8 @@ def _rates(
     groups: Sequence[str],
     positive: str | None,
     where: str,
+    *,
+    nearest: bool,
 ) -> Found:
     if positive is None or positive not in labels:
         listed = ", ".join(f'"{label}"' for label in labels[:12])
@@ -228,6 +230,8 @@ def _rates(
     want = ratios.at_rate(have, member, label, rate, method=step.method, held=step.labels == "held")
     if want is not None:
         return Found(want)
+    if not nearest:
+        return Found(have, (f"no table of these rows was found with a rate of {rate:.3g} in every group",))
     problems = []
     for column, group in enumerate(groups):
         alone = ratios.at_rate(have, member[:, [column]], label, rate, method=step.method, held=False)

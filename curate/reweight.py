@@ -14,7 +14,7 @@ from ..data.errors import InputError
 from .units import Floats, Pattern
 
 RULE = "reweight.v1"
-_MOST_ROUNDS = 500
+_MOST_ROUNDS = 2000
 _NEAR = 1e-13
 _MOST_NAMED = 5
 
