@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..data.axes import Axis
 from ..data.config import TopupStep
 from ..data.errors import InputError
+from ..data.hashing import Keys
 from . import topup
 from .changes import Changer, Copies
 from .edits import Bools, Ints, splice_rows
+from .pool_check import probed
 from .prepare import Census, Chunk, Prepared, cells_of, census
-from .state import Added, State
+from .state import Added, Report, State
 from .tables import by_bucket, holds
 from .units import Cells, Codes, Units
 from .words import Words
@@ -88,24 +93,38 @@ def top_up(state: State, index: int, step: TopupStep) -> None:
     assert axis.lexicon is not None
     words = Words(axis.lexicon, ambiguous=step.ambiguous, where=where)
     groups = [axis.lexicon.groups[at].name for at in words.chosen(step.groups)]
-    pool = state.prepared.pool(step.pool, step.pool_text, where=where)
+    pool = state.prepared.pool(step.pool, step.pool_text, where=where, label=step.pool_label)
+    excluded = _excluded(state, step, where)
     rate = _rate(state, positive) if step.target is None else step.target
     if rate <= 0:
         raise InputError(f"{where}target = {rate:g} cannot be reached by adding rows; give a rate above 0")
     n_buckets = int(max(state.cells.bucket_of().max(), pool.bucket.max())) + 1
     have, rest = _counts(state, axis.name, groups, positive, n_buckets)
     found = pool.members[axis.name]
+    member = holds(found.patterns, groups)[found.code]
+    free, seen = _free(state, pool, excluded)
+    clean, said = _clean(pool, positive)
     rows, filled = topup.fill(
         groups,
         have,
         rest,
         1 - rate,
-        member=holds(found.patterns, groups)[found.code],
+        member=member,
         bucket=pool.bucket,
-        free=_free(state, pool),
+        free=free & clean,
         rank=topup.ranks(pool, seed=state.seed, step=index, purpose="topup"),
     )
     short = sum(cell.wanted - cell.added for cell in filled)
+    names_one: Bools = np.asarray(member.any(axis=1))
+    report: Report = {
+        "pool": {"rows": len(names_one), "named": int(names_one.sum())}
+        | {name: int((names_one & which).sum()) for name, which in {**seen, **said, "usable": free & clean}.items()},
+        "excluded": [{"file": file, "column": column} for file, column, _ in excluded],
+    }
+    notes = _short_notes(index, filled, short)
+    if state.aimed is None and step.pool_label is None:
+        report["probe"] = _probed(state, axis, positive, pool, np.flatnonzero(names_one & free))
+        notes += _probe_notes(index, report["probe"])
     reasons = {row: " + ".join(found.patterns[found.code[row]]) for row in rows.tolist()}
     if state.aimed is not None:
         if step.placebo_pool is None:
@@ -113,12 +132,14 @@ def top_up(state: State, index: int, step: TopupStep) -> None:
         per_bucket = np.array(state.aimed.reports[index]["buckets"], np.int64)
         pool = state.prepared.pool(step.placebo_pool, step.pool_text, where=f"{where}placebo_")
         rank = topup.ranks(pool, seed=state.seed, step=index, purpose="placebo")
-        rows = topup.fill_at_random(per_bucket, bucket=pool.bucket, free=_free(state, pool), rank=rank)
+        free, _ = _free(state, pool, excluded)
+        rows = topup.fill_at_random(per_bucket, bucket=pool.bucket, free=free, rank=rank)
         short = int(per_bucket.sum()) - len(rows)
         reasons = dict.fromkeys(rows.tolist(), "placebo")
     buckets = np.bincount(pool.bucket[rows], minlength=n_buckets).tolist()
     _add(state, Added(index, _first(state), pool, other, reasons), rows)
-    state.reports[index] = {
+    state.reports[index] = report | {
+        "notes": notes if state.aimed is None else [],
         "added": len(rows),
         "label": other,
         "rate": rate,
@@ -148,16 +169,84 @@ def _counts(state: State, axis: str, groups: list[str], positive: str, n_buckets
     )
 
 
-def _free(state: State, pool: topup.Pool) -> Bools:
-    """Rows of a pool that may be added: not in the data, not twice in the pool, not added before."""
+Excluded = list[tuple[str, str, Keys]]
+
+
+def _excluded(state: State, step: TopupStep, where: str) -> Excluded:
+    """Name, text column and hashes of the texts of each file whose rows must not be added."""
+    prepared, column = state.prepared, state.prepared.dataset.columns.text
+    found: Excluded = []
+    for path in step.exclude:
+        hashes, named = prepared.remembered(
+            ("exclude", path), lambda path=path: topup.read_texts(path, column, where=where)
+        )
+        found.append((Path(path).name, named, hashes))
+    return found
+
+
+def _free(state: State, pool: topup.Pool, excluded: Excluded) -> tuple[Bools, dict[str, Bools]]:
+    """Rows of a pool that may be added: not in the data or a file excluded, not twice in the pool, not added before."""
     assert state.hashes is not None
-    free = pool.fresh.copy()
-    place = np.minimum(np.searchsorted(state.hashes, pool.hashes), len(state.hashes) - 1)
-    free &= state.hashes[place] != pool.hashes
+    seen = {"twice": ~pool.fresh, "in_data": _among(pool.hashes, state.hashes)}
+    seen["excluded"] = np.zeros(len(pool.hashes), np.bool_)
+    for _, _, hashes in excluded:
+        seen["excluded"] |= _among(pool.hashes, hashes)
+    free = ~np.any(list(seen.values()), axis=0)
     for before in state.added:
         mine = state.units.position[state.units.variant == before.step + 1] - before.first
         free &= ~np.isin(pool.hashes, before.pool.hashes[mine])
-    return free
+    return free, seen
+
+
+def _among(hashes: Keys, known: Keys) -> Bools:
+    """Which hashes are among some in ascending order."""
+    if not len(known):
+        return np.zeros(len(hashes), np.bool_)
+    found: Bools = known[np.minimum(np.searchsorted(known, hashes), len(known) - 1)] == hashes
+    return found
+
+
+def _clean(pool: topup.Pool, positive: str) -> tuple[Bools, dict[str, Bools]]:
+    """Rows of a pool that its own label does not speak against, and those that it does."""
+    if pool.label is None:
+        return np.ones(len(pool.hashes), np.bool_), {}
+    import pyarrow.compute as pc
+
+    unlabelled = pool.label.is_null().to_numpy(zero_copy_only=False)
+    bad = pc.fill_null(pc.equal(pool.label, positive), False).to_numpy(zero_copy_only=False)  # noqa: FBT003 - Arrow's own
+    return ~(unlabelled | bad), {"positive": bad, "unlabelled": unlabelled}
+
+
+def _probed(state: State, axis: Axis, positive: str, pool: topup.Pool, rows: Ints) -> dict[str, Any]:
+    import pyarrow as pa
+
+    texts = pool.text.take(pa.array(rows))
+    return probed(state.prepared, axis, positive, texts, pool.keys[rows], n=state.before.n)
+
+
+def _probe_notes(index: int, probe: dict[str, Any]) -> list[str]:
+    """Warn where the pool looks at least as positive as the data."""
+    if not probe["checked"]:
+        return [f"step {index + 1}: nothing says whether the pool is free of the positive label: {probe['why']}"]
+    if probe["above"] <= probe["base"]:
+        return []
+    return [
+        f"step {index + 1}: {probe['above']:.0%} of the pool's rows look positive to a probe trained on the data with "
+        f"the axis's words hidden (of the data {probe['base']:.0%}; its AUC is {probe['auc']:.2f}); look at the pool, "
+        "or name a column with pool_label"
+    ]
+
+
+def _short_notes(index: int, cells: list[topup.Cell], short: int) -> list[str]:
+    if not short:
+        return []
+    lacking: dict[str, int] = {}
+    for cell in cells:
+        lacking[cell.group] = lacking.get(cell.group, 0) + cell.wanted - cell.added
+    worst = sorted(((name, rows) for name, rows in lacking.items() if rows), key=lambda item: (-item[1], item[0]))
+    named = ", ".join(f"{name} {rows:,}" for name, rows in worst[:5])
+    more = f" and {len(worst) - 5} more groups" if len(worst) > 5 else ""
+    return [f"step {index + 1}: the pool lacks {short:,} rows: {named}{more}"]
 
 
 def _first(state: State) -> int:

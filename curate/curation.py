@@ -18,6 +18,7 @@ from ..data.errors import InputError
 from .adding import first_pass
 from .changes import Changer
 from .emit import Emitter
+from .feasibility import draw_feasibility
 from .ledger import SCHEMA
 from .manifest import compared, lexicons_of, per_row, report_of, version
 from .parted import Parted, cuttable, fingerprint, stage_of
@@ -237,6 +238,9 @@ def run(
 
         def report(written: Written | None, stage: Path | None) -> dict[str, Any]:
             content = report_of(emitter, state, plan, seed=seed, placebo=placebo, dry_run=dry_run, written=written)
+            if stage is not None:
+                content["figures"], notes = draw_feasibility(content["steps"], stage)
+                content["notes"] += notes
             if stage is not None and written is not None and audited:
                 try:
                     content["findings"] = compared(

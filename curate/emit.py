@@ -309,7 +309,7 @@ class Emitter:
         some = units.take(made)
         self.counts.copies += len(made)
         step = np.where(some.repeat > 0, some.by, step_of(some.variant))
-        rules = np.where(some.repeat > 0, resample.RULE, swap.RULE)
+        rules = np.where(some.repeat > 0, self._selection()[some.by], swap.RULE)
         return entries(
             "copy",
             names_of(some.keys()),
@@ -328,10 +328,17 @@ class Emitter:
         place = gone + chunk.start
         step = self.state.dropped_by[place].astype(np.int32)
         why = self._why.dropped(place, step.astype(np.int64))
-        return entries("drop", names_of(chunk.keys[gone]), place, step=step, rule=resample.RULE, reason=why)
+        return entries("drop", names_of(chunk.keys[gone]), place, step=step, rule=pa.array(self._selection()[step].tolist(), pa.string()), reason=why)
+
+    def _selection(self) -> Any:
+        """Rule of each step that drops and repeats rows, by its number."""
+        steps = self.changer.resolved.plan.step
+        weighs = np.array([False, *(step.do == "reweight" for step in steps)])
+        return np.where(weighs, reweight.RULE, resample.RULE)
 
     def _weights(self, units: Units, parent: Any, taken: Batch | None) -> pa.Table:
-        steps = [index for index, step in enumerate(self.changer.resolved.plan.step) if step.do == "reweight"]
+        plan = self.changer.resolved.plan
+        steps = [at for at, step in enumerate(plan.step) if step.do == "reweight" and not step.as_copies]
         if not steps or not units.n:
             return SCHEMA.empty_table()
         self.counts.weights += units.n
@@ -369,7 +376,7 @@ class Emitter:
                     names_of(units.keys()),
                     np.full(units.n, -1),
                     step=np.where(again, units.by, added.step + 1),
-                    rule=pa.array(np.where(again, resample.RULE, topup.RULE).tolist(), pa.string()),
+                    rule=pa.array(np.where(again, self._selection()[units.by], topup.RULE).tolist(), pa.string()),
                     reason=pa.array(reasons, pa.string()),
                     parent=parent,
                 ),

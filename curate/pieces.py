@@ -316,9 +316,21 @@ def _scanner(axes: tuple[Axis, ...], fast: bool) -> Scanner:  # noqa: FBT001 - a
 def skim_of(work: Work) -> Skim | None:
     """What finds the rows that the plan's edits may change; None where they go by more than a lexicon."""
     resolved = work.changer.resolved
-    if resolved.augments or any(type(step.how) not in (Scrub, Swap) for step in resolved.edits):
+    if resolved.augments:
         return None
-    return Skim.of([step.how.matcher.lexicon for step in resolved.edits])
+    lexicons = []
+    for step in resolved.edits:
+        how = step.how
+        if type(how) is Scrub:
+            if how.own:
+                lexicons.append(how.matcher.lexicon)
+            if how.proxies is not None:
+                lexicons.append(how.proxies.lexicon)
+        elif type(how) is Swap:
+            lexicons.append(how.matcher.lexicon)
+        else:
+            return None
+    return Skim.of(lexicons)
 
 
 def sliced(batch: Batch) -> Iterator[Batch]:

@@ -130,7 +130,7 @@ class Resolved:
     @property
     def weights(self) -> bool:
         """Whether the plan writes weights."""
-        return any(isinstance(step, ReweightStep) for step in self.plan.step)
+        return any(isinstance(step, ReweightStep) and not step.as_copies for step in self.plan.step)
 
     @property
     def copies(self) -> bool:
@@ -138,7 +138,8 @@ class Resolved:
         return any(
             isinstance(step, TopupStep)
             or (isinstance(step, SwapStep) and step.mode == "augment")
-            or (isinstance(step, ResampleStep) and step.method == "over")
+            or (isinstance(step, ResampleStep) and step.method != "under")
+            or (isinstance(step, ReweightStep) and step.as_copies)
             for step in self.plan.step
         )
 

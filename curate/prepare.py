@@ -134,9 +134,13 @@ class Prepared:
             self._held[name] = make()
         return self._held[name]
 
-    def pool(self, path: str, text: str | None, *, where: str) -> Pool:
-        """The rows of a pool."""
-        pool: Pool = self.remembered(("pool", path, text), lambda: read_pool(path, text, self.distinct, where=where))
+    def pool(self, path: str, text: str | None, *, where: str, label: str | None = None) -> Pool:
+        """The rows of a pool, with what its column `label` says of them."""
+        threshold = self.dataset.columns.label_threshold
+        pool: Pool = self.remembered(
+            ("pool", path, text, label),
+            lambda: read_pool(path, text, self.distinct, where=where, label=label, threshold=threshold),
+        )
         return pool
 
     def sha256(self) -> str:

@@ -13,7 +13,7 @@ from ..audit.cells import AxisCells
 from ..audit.measures import findings_of
 from ..audit.remedies import Remedy
 from ..audit.tally import UNIT, Cell, CellKey, Pattern, Tally
-from ..data.config import ReweightStep
+from ..data.config import ResampleStep, ReweightStep
 from ..data.errors import InputError
 from . import resample, reweight
 from .units import Floats
@@ -21,7 +21,6 @@ from .units import Floats
 if TYPE_CHECKING:
     from ..audit.report import AuditReport
 
-_CAP = float(ReweightStep.model_fields["cap"].default)
 _SHOWN = ("label_log_ratio", "log_ratio_centred", "label_rate_gap", "cramers_v")
 
 Factors = Mapping[tuple[str, Pattern], Fraction | float]
@@ -141,33 +140,34 @@ def _steps(tally: Tally, axis: str) -> Iterator[tuple[str, Factors]]:
     labels, patterns, rows, mass = _table(tally, axis)
     if len(labels) < 2 or len(patterns) < 2 or not mass.sum():
         return
-    factor = reweight.capped(reweight.kamiran_calders(mass), mass, _CAP)
+    weigh = ReweightStep(do="reweight", axis=axis)
+    try:
+        factor = reweight.factors(weigh, mass[:, :, None], patterns=patterns, labels=labels).factor[:, :, 0]
+    except InputError:
+        return  # one label only, or no weight at all
     yield (
         f"reweight:{axis}",
         {(label, pattern): float(factor[y, p]) for y, label in enumerate(labels) for p, pattern in enumerate(patterns)},
     )
     pair = AxisCells.of(tally, axis).pair
+    if pair is None:
+        step = ResampleStep(do="resample", axis=axis, target="independent")
+        groups = sorted({name for pattern in patterns for name in pattern})
+        do = f"resample:{axis},target=independent"
+    else:
+        step = ResampleStep(do="resample", axis=axis, level=1)
+        groups = list(pair)
+        do = f"resample:{axis},level=1"
     try:
-        if pair is None:
-            wanted = resample.to_independence(rows, method="under", labels=labels, patterns=patterns)
-            columns = patterns
-            do = f"resample:{axis},target=independent"
-        else:
-            columns = [(group,) for group in pair]
-            both = np.zeros((len(labels), 2), np.int64)
-            for at, column in enumerate(columns):
-                if column in patterns:
-                    both[:, at] = rows[:, patterns.index(column)]
-            wanted = resample.to_level(both, level=1, method="under", labels=labels, groups=pair)
-            do = f"resample:{axis},level=1"
+        wanted = resample.wanted(step, rows[:, :, None], labels=labels, patterns=patterns, groups=groups, positive=None)
     except InputError:
         return  # nothing to drop or repeat that would reach it
     yield (
         do,
         {
-            (labels[y], columns[p]): Fraction(int(want), int(have))
-            for (y, p), want in np.ndenumerate(wanted.want)
-            if (have := wanted.have[y, p])
+            (labels[y], patterns[p]): Fraction(int(want), int(have))
+            for (y, p, _), want in np.ndenumerate(wanted.want)
+            if (have := wanted.have[y, p, 0])
         },
     )
 

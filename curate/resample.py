@@ -5,12 +5,19 @@ How many rows of each cell are wanted is computed here from counts; which ones i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ..audit.cells import ranges
+from ..data.config import ResampleStep
 from ..data.errors import InputError
+from ..data.scan import BUCKET_EDGES
+from . import ratios
+from .balance import ADD, Found, independence, levels_of
+from .moves import Contrast
 from .units import Pattern
 
 Ints = npt.NDArray[np.int64]
@@ -19,143 +26,223 @@ RULE = "resample.v1"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How many units of each (label, group) cell there are and shall be.
+    """How many units of each cell there are and shall be.
 
     Attributes
     ----------
-    have, want : int64 arrays, labels × groups
+    have, want : int64 arrays
+        Labels × groups; from `wanted` labels × patterns × strata, where a stratum is a length bucket or all rows.
+    left : tuple of str
+        Groups that are left as they are because they have too few rows for the audit to judge them.
     """
 
     have: Ints
     want: Ints
+    left: tuple[str, ...] = ()
+
+    @property
+    def dropped(self) -> int:
+        """Units that go."""
+        return int(np.maximum(self.have - self.want, 0).sum())
+
+    @property
+    def repeated(self) -> int:
+        """Units that are written once more."""
+        return int(np.maximum(self.want - self.have, 0).sum())
 
 
-def to_level(counts: Ints, *, level: float, method: str, labels: list[str], groups: tuple[str, str]) -> Wanted:
-    """Move the share of the first of two groups within each label from what it is towards its mirror image.
+def wanted(
+    step: ResampleStep,
+    counts: Ints,
+    *,
+    labels: Sequence[str],
+    patterns: Sequence[Pattern],
+    groups: Sequence[str],
+    positive: str | None,
+    where: str = "",
+    pair: bool | None = None,
+    nearest: bool = True,
+) -> Wanted:
+    """How many rows of each cell a resample step wants.
 
     Parameters
     ----------
-    counts : int64 array, labels × 2
-        Rows of the first and of the second group.
-    level : float
-        0 leaves all as it is, 1 makes the two groups equal in every label, 2 mirrors their shares: the share wanted
-        is ``share + level (1/2 − share)``.
-    method : "under" or "over"
-        Drop rows of the group that has too many, or repeat rows of the other one.
-    labels, groups
-        Names, for messages.
+    step : ResampleStep
+        Goal, method, whether labels are held, and whether length buckets each reach the goal.
+    counts : int64 array, labels × patterns × buckets
+        Rows with a label.
+    labels, patterns, groups
+        What the cells are: sorted labels, sets of groups that set a status, and these groups in the axis's order.
+    positive : str or None
+        The positive label. Without one a `log_ratio` is meant for every label.
+    where : str
+        Begins messages.
+    pair : bool, optional
+        Whether the groups are two that are compared with each other; by default where they are two.
+    nearest : bool
+        Look for the nearest log ratio that can be reached, where the one asked for cannot: that takes longer.
 
     Returns
     -------
     Wanted
-        The group that is not changed keeps all its rows; the other gets the nearest whole number.
+        ``want.shape[2]`` is the number of buckets with ``within = "length"``, else 1.
 
     Raises
     ------
     InputError
-        When a label has rows of one group only, so that no other share than its own can be reached.
+        When the goal cannot be reached: says by label or group what can.
 
     Notes
     -----
-    The dose of Wang and Russakovsky 2023 (``(1 − L) share + L/2``), for any number of labels and at the size that the
-    data allow. The rows of other groups and those without a group are not touched.
+    ``labels = "held"`` keeps the rows of each label: for a level those of the two groups together. By dropping alone a
+    level cannot do that, so there every label gets one smaller size, the largest that all levels from 0 to 2 can have,
+    ``rows × fewer / more``; by repeating alone one larger size, ``rows × more / fewer``. So sets of different levels
+    are equally large. ``method = "mixed"`` holds label sizes for a level and for independence in any case; for
+    independence those of the sets of groups too.
 
     Examples
     --------
-    >>> to_level(np.array([[30, 10]]), level=1, method="under", labels=["nurse"], groups=("she", "he")).want.tolist()
-    [[10, 10]]
-    >>> to_level(np.array([[30, 10]]), level=2, method="over", labels=["nurse"], groups=("she", "he")).want.tolist()
-    [[30, 90]]
+    >>> step = ResampleStep(do="resample", axis="pronouns", level=1, method="mixed")
+    >>> cells = {"labels": ["nurse"], "patterns": [("he",), ("she",)], "groups": ["she", "he"], "positive": None}
+    >>> wanted(step, np.array([[[10], [30]]]), **cells).want[:, :, 0].tolist()
+    [[20, 20]]
     """
-    want = counts.copy()
-    for row, (first, second) in enumerate(counts.tolist()):
-        if level == 0 or first == second:
+    strata = counts if step.within else counts.sum(axis=2, keepdims=True)
+    want = strata.copy()
+    left: set[str] = set()
+    problems: list[str] = []
+    if pair is None:
+        pair = len(groups) == 2
+    if step.labels == "held" and step.method != "mixed" and step.level is None:
+        does = "dropping" if step.method == "under" else "repeating"
+        raise InputError(f'{where}{does} rows alone cannot hold the labels\' numbers; use method = "mixed" with it')
+    for at in range(strata.shape[2]):
+        have = strata[:, :, at]
+        among = f"texts of {ranges(BUCKET_EDGES)[at]} characters: " if step.within else ""
+        if not have.any():
             continue
-        if 0 in (first, second):
-            missing = groups[0] if first == 0 else groups[1]
-            raise InputError(
-                f'resample: label "{labels[row]}" has no row of group "{missing}", so level {level:g} cannot be '
-                f"reached there by dropping or repeating rows; the only level it can have is 0. Drop the label from "
-                'the data, or add such rows first (topup, swap with mode = "augment").'
-            )
-        share = first / (first + second)
-        target = share + level * (0.5 - share)
-        # Too many of the first group: it shrinks, or the second one grows; and the other way round.
-        shrink_first = target < share
-        if (method == "under") == shrink_first:
-            want[row, 0] = _nearest(second * target / (1 - target))
+        if step.level is not None:
+            found = levels_of(step, have, labels, patterns, groups, where)
+        elif step.target is not None:
+            found = independence(have, step.method, labels, patterns)
+        elif step.log_ratio is not None:
+            found = _log_ratios(step, have, labels, patterns, groups, positive, pair=pair, nearest=nearest)
         else:
-            want[row, 1] = _nearest(first * (1 - target) / target)
-    return Wanted(counts, want)
-
-
-def to_independence(counts: Ints, *, method: str, labels: list[str], patterns: list[Pattern]) -> Wanted:
-    """Give every pattern of groups the label distribution of all rows.
-
-    Parameters
-    ----------
-    counts : int64 array, labels × patterns
-        Rows of each.
-    method : "under" or "over"
-        Drop rows or repeat them.
-    labels, patterns
-        Names, for messages.
-
-    Returns
-    -------
-    Wanted
-        In a pattern, ``round(t q)`` rows of a label whose share of all rows is q; t is the largest (over: the smallest)
-        whole number for which no label needs more (over: fewer) rows than there are. Computed in whole numbers.
-
-    Raises
-    ------
-    InputError
-        With "over", when a pattern lacks a label altogether and is too large for that to be rounding; with "under",
-        when a label would vanish.
-
-    Examples
-    --------
-    >>> wanted = to_independence(np.array([[90, 5], [10, 5]]), method="under", labels=["0", "1"], patterns=[(), ("a",)])
-    >>> wanted.want.tolist()
-    [[66, 5], [10, 1]]
-    """
-    want = np.zeros_like(counts)
-    total = int(counts.sum())
-    of_label = [int(number) for number in counts.sum(axis=1)]
-    present = [row for row, number in enumerate(of_label) if number]
-    stuck: list[str] = []
-    for column in range(counts.shape[1]):
-        have = [int(number) for number in counts[:, column]]
-        if not any(have):
-            continue
-        # round(t q) = floor(t q + 1/2) <= n  <=>  2 t N_y < (2 n + 1) N   and   >= n  <=>  2 t N_y >= (2 n - 1) N
-        most = min(((2 * have[row] + 1) * total - 1) // (2 * of_label[row]) for row in present)
-        if method == "under":
-            size = most
-        else:
-            size = max(-((1 - 2 * have[row]) * total // (2 * of_label[row])) for row in present)
-            lacking = [row for row in present if have[row] == 0]
-            if any((2 * size * of_label[row] + total) // (2 * total) > 0 for row in lacking):
-                name = " + ".join(patterns[column]) or "no group"
-                stuck.append(f'{name} (no "{labels[lacking[0]]}" among {sum(have)} rows)')
-                continue
-        for row in present:
-            want[row, column] = (2 * size * of_label[row] + total) // (2 * total)
-    if stuck:
-        shown = "; ".join(stuck[:5]) + (f"; and {len(stuck) - 5} more" if len(stuck) > 5 else "")
-        raise InputError(
-            f"resample: repeating rows cannot make label and groups independent, because there is nothing to repeat: "
-            f'{shown}. method = "under" reaches it by dropping rows; a topup step before it adds what is missing.'
-        )
-    lost = [labels[row] for row in present if not want[row].any()]
+            found = _rates(step, have, labels, patterns, groups, positive, where, nearest=nearest)
+        want[:, :, at] = found.want
+        left.update(found.left)
+        problems += [among + problem for problem in found.problems]
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        wider = ' Without within = "length" there is more to draw from.' if step.within else ""
+        raise InputError(f"{where}{_goal(step)} cannot be reached by {_DOES[step.method]}: {shown}.{wider}")
+    lost = [label for label, row in enumerate(strata) if row.any() and not want[label].any()]
     if lost:
         raise InputError(
-            f'resample: without dropping every row of label "{lost[0]}" label and groups cannot be made independent, '
-            "because hardly any set of groups has rows of all labels; add such rows first (topup, swap with "
-            'mode = "augment"), or use reweight, which gets as near as the rows allow'
+            f'{where}without dropping every row of label "{labels[lost[0]]}" label and groups cannot be made '
+            f"independent, because hardly any set of groups has rows of all labels; {ADD}, or use reweight, which "
+            "gets as near as the rows allow"
         )
-    return Wanted(counts, want)
+    return Wanted(strata, want, tuple(sorted(left)))
 
 
-def _nearest(value: float) -> int:
-    return int(np.floor(value + 0.5))
+_DOES = {"under": "dropping rows", "over": "repeating rows", "mixed": "dropping and repeating rows"}
+
+
+def _goal(step: ResampleStep) -> str:
+    if step.level is not None:
+        return f"level {step.level:g}"
+    if step.log_ratio is not None:
+        return f"log_ratio = {step.log_ratio:g}"
+    if step.rate is not None:
+        return f"rate = {step.rate}" if isinstance(step.rate, str) else f"rate = {step.rate:g}"
+    return "independence"
+
+
+def contrasts_of(
+    labels: Sequence[str],
+    patterns: Sequence[Pattern],
+    groups: Sequence[str],
+    positive: str | None,
+    *,
+    pair: bool,
+) -> list[Contrast]:
+    """The ratios that the audit measures: label_log_ratio, or log_ratio_centred of two groups."""
+    chosen = [labels.index(positive)] if positive in labels and (not pair or len(labels) == 2) else range(len(labels))
+    has = {group: np.array([group in pattern for pattern in patterns], np.bool_) for group in groups}
+    if pair:
+        first, second = (has[group] for group in groups)
+        return [Contrast(f'label "{labels[y]}"', y, first & ~second, second & ~first) for y in chosen]
+    several = len(chosen) > 1
+    return [
+        Contrast(f'{group}, label "{labels[y]}"' if several else group, y, has[group], ~has[group])
+        for group in groups
+        for y in chosen
+        if has[group].any()
+    ]
+
+
+def _log_ratios(
+    step: ResampleStep,
+    have: Ints,
+    labels: Sequence[str],
+    patterns: Sequence[Pattern],
+    groups: Sequence[str],
+    positive: str | None,
+    *,
+    pair: bool,
+    nearest: bool,
+) -> Found:
+    assert step.log_ratio is not None
+    every = contrasts_of(labels, patterns, groups, positive, pair=pair)
+    judged = [contrast for contrast in every if contrast.judged(have, pair=pair)]
+    left = tuple(contrast.name for contrast in every if contrast not in judged)
+    held = step.labels == "held"
+    want = ratios.within(have, judged, step.log_ratio, method=step.method, held=held)
+    if want is not None:
+        return Found(want, left=left)
+    if not nearest:
+        return Found(have, (f"no table of these rows was found within {step.log_ratio:g}",))
+    value, tight = ratios.nearest(have, judged, method=step.method, held=held)
+    named = ", ".join(tight[:5]) + (f" and {len(tight) - 5} more" if len(tight) > 5 else "")
+    return Found(have, (f"the nearest that was found is log_ratio = {value:g} ({named})",))
+
+
+def _rates(
+    step: ResampleStep,
+    have: Ints,
+    labels: Sequence[str],
+    patterns: Sequence[Pattern],
+    groups: Sequence[str],
+    positive: str | None,
+    where: str,
+    *,
+    nearest: bool,
+) -> Found:
+    if positive is None or positive not in labels:
+        listed = ", ".join(f'"{label}"' for label in labels[:12])
+        raise InputError(f"{where}rate is that of the positive label; the labels are {listed}; say it with --positive")
+    assert step.rate is not None
+    label = labels.index(positive)
+    rate = float(have[label].sum() / have.sum()) if isinstance(step.rate, str) else step.rate
+    member = np.array([[group in pattern for group in groups] for pattern in patterns], np.bool_)
+    member = member.reshape(len(patterns), len(groups))
+    want = ratios.at_rate(have, member, label, rate, method=step.method, held=step.labels == "held")
+    if want is not None:
+        return Found(want)
+    if not nearest:
+        return Found(have, (f"no table of these rows was found with a rate of {rate:.3g} in every group",))
+    problems = []
+    for column, group in enumerate(groups):
+        alone = ratios.at_rate(have, member[:, [column]], label, rate, method=step.method, held=False)
+        if alone is None:
+            mine = have[:, member[:, column]]
+            now = float(mine[label].sum() / mine.sum())
+            problems.append(f'{group} (of {int(mine.sum())} rows a share of {now:.3g} is "{positive}")')
+    if not problems:
+        problems = ["each group could be brought there by itself, but not all at once, because rows name several"]
+    else:
+        problems[-1] += (
+            f": a rate of {rate:.3g} needs rows there that are missing, and what they have now is the nearest; {ADD}"
+        )
+    return Found(have, tuple(problems))

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from ..audit.findings import MINIMUM_ROWS
+from ..data.axes import Axis
 from ..data.config import ResampleStep, ReweightStep, SwapStep, TopupStep
 from ..data.errors import InputError
 from . import resample, reweight
 from .adding import top_up
 from .changes import Changer
+from .copying import as_copies
 from .edits import Ints
+from .feasibility import feasibility
 from .placebo import shuffled
 from .prepare import Census, Prepared
 from .state import Report, State
@@ -79,33 +85,41 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
     where = f"step {index + 1} ({step.do}): "
     table = _table(state, step.axis, where)
     label = table.label[state.units.cell]
-    if step.level is None:
-        columns = [" + ".join(pattern) or "no group" for pattern in table.patterns]
-        group = table.pattern[state.units.cell]
+    counts = table.counts3(state.units)
+    if not counts.any():
+        raise InputError(f"{where}no row has a label, so there is nothing to drop or repeat")
+    cells: dict[str, Any] = {
+        "labels": table.labels,
+        "patterns": table.patterns,
+        "groups": status_groups(state.prepared.axes[step.axis], table.patterns),
+        "positive": state.positive,
+        # An intersection contrasts no two groups, even where it has two.
+        "pair": False if state.prepared.axes[step.axis].kind == "intersection" else None,
+    }
+    report: Report = {"left": [], "notes": [], "cells": []}
+    if state.aimed is None:
+
+        def planned() -> tuple[resample.Wanted, Report]:
+            wanted = resample.wanted(step, counts, where=where, **cells)
+            return wanted, feasibility(counts, step=step, wanted=wanted, **cells).to_dict()
+
+        # The same for every seed.
+        known = (step.model_dump_json(), index, state.positive, tuple(table.patterns), tuple(table.labels))
+        wanted, reach = state.prepared.remembered(("resample", *known, counts.tobytes()), planned)
+        cell = table.flat3(state.units.cell) if wanted.have.shape[2] > 1 else table.flat(state.units.cell)
+        times = draw(
+            state.units.keys(), cell.astype(np.int32), wanted.want.reshape(-1), salt=(state.seed, step.do, index)
+        )
+        state.times[index] = (label, times)
+        report = _said(index, wanted, cells) | {"feasibility": reach}
     else:
-        columns = _two_groups(state, step.axis, table, where)
-        alone: dict[Pattern, int] = {(name,): code for code, name in enumerate(columns)}
-        group = np.array([alone.get(pattern, -1) for pattern in table.patterns], np.int64)[
-            table.pattern[state.units.cell]
-        ]
-    cell = np.where((label >= 0) & (group >= 0), label * len(columns) + group, -1)
-    have = np.bincount(cell[cell >= 0], minlength=len(table.labels) * len(columns)).reshape(-1, len(columns))
-    if step.level is None:
-        wanted = resample.to_independence(have, method=step.method, labels=table.labels, patterns=table.patterns)
-    else:
-        pair = (columns[0], columns[1])
-        wanted = resample.to_level(have, level=step.level, method=step.method, labels=table.labels, groups=pair)
-    goal = wanted.want.reshape(-1)
-    if state.aimed is not None:
-        # As many of each label, whichever groups they are of.
-        cell = label
-        goal = np.array([state.aimed.reports[index]["labels"][name] for name in table.labels], np.int64)
-    purpose = "placebo" if state.placebo else step.do
-    times = draw(state.units.keys(), cell.astype(np.int32), goal, salt=(state.seed, purpose, index))
+        times = _dealt_times(state, state.aimed, index, label)
+    if not times.any():
+        raise InputError(f"{where}no row would be left")
     _note_drops(state, index, times)
     before = state.units.n
     state.units = state.units.times(times, step=index)
-    state.reports[index] = {
+    state.reports[index] = report | {
         "before": before,
         "after": state.units.n,
         "dropped": int((times == 0).sum()),
@@ -113,12 +127,47 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
         "labels": dict(
             zip(table.labels, _sizes(table.label[state.units.cell], len(table.labels)).tolist(), strict=True)
         ),
+    }
+
+
+def _said(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> Report:
+    """What a resampling leaves alone, what a reader should know, and the cells that it changes."""
+    have, want = wanted.have.sum(axis=2), wanted.want.sum(axis=2)
+    return {
+        "left": list(wanted.left),
+        "notes": _left_notes(index, wanted, cells),
         "cells": [
-            {"label": table.labels[row], "group": columns[column], "before": int(have[row, column]), "after": int(want)}
-            for (row, column), want in np.ndenumerate(wanted.want)
-            if want != have[row, column] and state.aimed is None
+            {
+                "label": cells["labels"][row],
+                "group": " + ".join(cells["patterns"][column]) or "no group",
+                "before": int(have[row, column]),
+                "after": int(number),
+            }
+            for (row, column), number in np.ndenumerate(want)
+            if number != have[row, column]
         ],
     }
+
+
+def _left_notes(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> list[str]:
+    """What was left alone, and which groups come to have too few rows to be judged."""
+    notes = []
+    if wanted.left:
+        notes.append(f"step {index + 1} leaves what has too few rows for a ratio to be judged: {_named(wanted.left)}")
+    held = holds(cells["patterns"], cells["groups"])
+    before, after = (part.sum(axis=(0, 2)) @ held for part in (wanted.have, wanted.want))
+    fewer = [
+        name
+        for name, had, has in zip(cells["groups"], before.tolist(), after.tolist(), strict=True)
+        if has < MINIMUM_ROWS <= had
+    ]
+    if fewer:
+        notes.append(f"after step {index + 1} an audit has fewer than {MINIMUM_ROWS} rows of: {_named(fewer)}")
+    return notes
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _sizes(label: Ints, labels: int) -> Ints:
@@ -136,68 +185,110 @@ def _note_drops(state: State, index: int, times: Ints) -> None:
     state.dropped_by[there & ~left] = index + 1
 
 
-def _two_groups(state: State, spec: str, table: Table, where: str) -> list[str]:
-    groups = state.prepared.axes[spec].status_groups
-    if groups is None:
-        groups = tuple(sorted({name for pattern in table.patterns for name in pattern}))
-    if len(groups) != 2:
-        raise InputError(
-            f'{where}level needs an axis with two groups, and "{spec}" has {len(groups)}; '
-            'use target = "independent", which takes any number'
-        )
+def status_groups(axis: Axis, patterns: Sequence[Pattern]) -> list[str]:
+    """The groups of an axis that set a status, in its order; of a column those that occur."""
+    groups = axis.status_groups
+    if groups is None or axis.kind == "intersection":
+        return sorted({name for pattern in patterns for name in pattern})
     return list(groups)
 
 
 def _reweight(state: State, index: int, step: ReweightStep) -> None:
     where = f"step {index + 1} ({step.do}): "
     table = _table(state, step.axis, where)
-    mass = table.mass(state.units)
-    if mass.sum() <= 0:
-        raise InputError(f"{where}the weights of all rows are 0; choose another --weight")
-    report: Report = {}
-    if step.method == "per-term":
-        names = sorted({name for pattern in table.patterns for name in pattern})
-        member = holds(table.patterns, names)
-        rated = reweight.rateable(mass, member)
-        raked = reweight.per_term(mass, member)
-        raw = raked.factor
-        report = {
-            "rounds": raked.rounds,
-            "converged": raked.worst < 1e-6,
-            "worst": raked.worst,
-            "left_out": [name for at, name in enumerate(names) if at not in rated],
-        }
-    else:
-        raw = reweight.kamiran_calders(mass)
-    factor = reweight.capped(raw, mass, step.cap)
-    flat = table.flat(state.units.cell)
+    mass = table.mass3(state.units)
+    found = reweight.factors(step, mass, patterns=table.patterns, labels=table.labels, where=where)
+    flat = table.flat3(state.units.cell)
     inside = flat >= 0
     own = np.ones(state.units.n)
-    own[inside] = factor.reshape(-1)[flat[inside]]
-    over = (raw > step.cap).reshape(-1)
+    own[inside] = found.spread(mass.shape[2]).reshape(-1)[flat[inside]]
+    over = (np.broadcast_to(found.raw, mass.shape) > step.cap).reshape(-1)
     capped = int(over[flat[inside]].sum())
     label = table.label[state.units.cell]
-    if state.aimed is None:
-        state.factors[index] = (label, own)
+    notes = [f"step {index + 1}: {note}" for note in found.notes]
+    before = state.units.n
+    report: Report = dict(found.report)
+    if step.as_copies:
+        weight = _copied(state, index, step, table, label, own, flat)
+        report |= {"before": before, "after": state.units.n, **state.copied[index]}
     else:
-        own = _dealt(state, state.aimed, index, label, own)
-    weight = state.units.weight * own
-    if (state.units.weight != 1).any():
-        weight *= len(weight) / weight.sum()
-    state.units = state.units.weighted(weight)
-    after = table.mass(state.units)
-    after *= mass.sum() / after.sum()
+        if state.aimed is None:
+            state.factors[index] = (label, own)
+        else:
+            own = _dealt(state, state.aimed, index, label, own)
+        weight = state.units.weight * own
+        if (state.units.weight != 1).any():
+            weight *= len(weight) / weight.sum()
+        state.units = state.units.weighted(weight)
+        notes.append(
+            f'step {index + 1} changes no row: the trainer must use column "weight"; as_copies = true makes rows of it'
+        )
+    after = table.mass3(state.units)
+    after *= mass.sum() / max(float(after.sum()), 1e-300)
+    flattened = [part.sum(axis=2) for part in (mass, after)]
     state.reports[index] = report | {
-        "cap": step.cap,
         "capped": capped,
-        "empty_cells": int((mass == 0).sum()),
         "least": float(own.min()),
         "most": float(own.max()),
-        "effective_rows": reweight.effective_size(weight),
-        "label_off": float(np.abs(after.sum(axis=1) - mass.sum(axis=1)).max() / mass.sum()),
-        "groups_off": float(np.abs(after.sum(axis=0) - mass.sum(axis=0)).max() / mass.sum()),
-        "cramers_v": {"before": reweight.cramers_v(mass), "after": reweight.cramers_v(after)},
+        "effective_rows": reweight.effective_size(_per_row(state.units, weight)),
+        "label_off": float(np.abs(after.sum(axis=(1, 2)) - mass.sum(axis=(1, 2))).max() / mass.sum()),
+        "groups_off": float(np.abs(after.sum(axis=(0, 2)) - mass.sum(axis=(0, 2))).max() / mass.sum()),
+        "cramers_v": {
+            "before": reweight.cramers_v(flattened[0]),
+            "after": reweight.cramers_v(flattened[1]),
+            "planned": report["cramers_v"],
+        },
+        "notes": notes if state.aimed is None else [],
     }
+
+
+def _copied(state: State, index: int, step: ReweightStep, table: Table, label: Ints, own: Floats, flat: Ints) -> Floats:
+    """Rows in place of weights: dropped and repeated in proportion to the factors."""
+    if state.aimed is None:
+        buckets = range(table.buckets)
+        names = [
+            "\x1f".join((name, *pattern, str(bucket)))
+            for name in table.labels
+            for pattern in table.patterns
+            for bucket in buckets
+        ]
+        times = as_copies(own, flat, names, state.units.keys(), salt=(state.seed, step.do, index))
+        state.times[index] = (label, times)
+    else:
+        times = _dealt_times(state, state.aimed, index, label)
+    if not times.any():
+        raise InputError(f"step {index + 1} ({step.do}): no row would be left")
+    _note_drops(state, index, times)
+    state.units = state.units.times(times, step=index)
+    state.copied[index] = {"dropped": int((times == 0).sum()), "repeated": int(np.maximum(times - 1, 0).sum())}
+    return state.units.weight
+
+
+def _per_row(units: Units, weight: Floats) -> Floats:
+    """The weight of each row and copy with all its repetitions: what is repeated says nothing new."""
+    if not units.repeat.any():
+        return weight
+    return np.add.reduceat(weight, np.flatnonzero(units.repeat == 0))
+
+
+def _dealt_times(state: State, aimed: State, index: int, label: Ints) -> Ints:
+    """How often the real step writes rows, dealt out anew within each label, at random."""
+    there, times = aimed.times[index]
+    inside = label >= 0
+    keys = state.units.keys()[inside]
+    mine, dealt = label[inside], np.ones(len(label), np.int64)
+    times, there = times[there >= 0], there[there >= 0]
+    if np.array_equal(np.sort(there), np.sort(mine)):
+        value = np.empty(len(mine))
+        # In canonical order within each label, so that nothing depends on the order of the rows.
+        value[np.lexsort((keys, mine))] = times[np.lexsort((times, there))]
+        own = shuffled(value, mine.astype(np.int32), keys, salt=(state.seed, "placebo", index))
+        dealt[inside] = own.astype(np.int64)
+        return dealt
+    # A placebo before this one had fewer rows to give: as many of each label as far as it goes.
+    goal = np.bincount(there, weights=times, minlength=int(max(label.max(), there.max())) + 1).astype(np.int64)
+    goal[np.bincount(mine, minlength=len(goal)) == 0] = 0
+    return draw(state.units.keys(), label.astype(np.int32), goal, salt=(state.seed, "placebo", index))
 
 
 def _dealt(state: State, aimed: State, index: int, label: Ints, own: Floats) -> Floats:

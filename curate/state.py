@@ -69,6 +69,10 @@ class State:
         For a placebo the state after the real steps: the numbers that it copies.
     factors : dict of int to (labels, factors)
         By index of a weighting step, label (as an index into the sorted labels) and factor of every unit.
+    times : dict of int to (labels, times)
+        The same of a step that drops and repeats: how often every unit is written.
+    copied : dict of int to dict
+        By index of a reweighting as copies, rows dropped and repeated.
     """
 
     prepared: Prepared
@@ -83,6 +87,8 @@ class State:
     reports: dict[int, Report] = field(default_factory=dict)
     aimed: State | None = None
     factors: dict[int, tuple[Ints, Floats]] = field(default_factory=dict)
+    times: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)
+    copied: dict[int, Report] = field(default_factory=dict)
 
     @staticmethod
     def start(prepared: Prepared, changer: Changer, counted: Census, positive: str | None) -> State:

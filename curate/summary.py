@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .feasibility import tabulated
+
 _WIDTH = 79
 _SHOWN = 4
 _RATIOS = ("log_ratio_centred", "label_log_ratio")
@@ -31,6 +33,8 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     lines.append("  ledger: " + (", ".join(kinds) or "nothing changed"))
     for note in report["notes"]:
         lines += folded(f"  note: {note}", "    ")
+    if report["dry_run"]:
+        lines += [table for step in report["steps"] if (table := tabulated(step))]
     return lines + _next(report)
 
 

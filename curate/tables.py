@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.axes import Axis
+from ..data.scan import BUCKET_EDGES
 from .edits import Bools, Ints
 from .reweight import cramers_v
 from .units import Cells, Floats, Pattern, Units
@@ -26,12 +27,18 @@ class Table:
         Sorted.
     label, pattern : int64 arrays
         For each cell an index into them; −1 for rows without a label.
+    bucket : int64 array
+        Of each cell.
+    buckets : int
+        How many there can be.
     """
 
     labels: list[str]
     patterns: list[Pattern]
     label: Ints
     pattern: Ints
+    bucket: Ints
+    buckets: int
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -42,6 +49,27 @@ class Table:
         """For the given cells the place in the table, row by row; −1 for rows without a label."""
         flat: Ints = np.where(self.label >= 0, self.label * len(self.patterns) + self.pattern, -1)[cell]
         return flat
+
+    def flat3(self, cell: Any) -> Ints:
+        """The same in a table of labels × patterns × length buckets."""
+        flat = self.flat(np.arange(len(self.label)))
+        place: Ints = np.where(flat >= 0, flat * self.buckets + self.bucket, -1)[cell]
+        return place
+
+    def counts3(self, units: Units) -> Ints:
+        """Units as labels × patterns × length buckets."""
+        flat = self.flat3(units.cell)
+        size = self.shape[0] * self.shape[1] * self.buckets
+        counts: Ints = np.bincount(flat[flat >= 0], minlength=size).reshape(*self.shape, self.buckets)
+        return counts
+
+    def mass3(self, units: Units) -> Floats:
+        """Sums of the units' weights as labels × patterns × length buckets."""
+        flat = self.flat3(units.cell)
+        inside = flat >= 0
+        size = self.shape[0] * self.shape[1] * self.buckets
+        mass = np.bincount(flat[inside], weights=units.weight[inside], minlength=size).astype(np.float64)
+        return mass.reshape(*self.shape, self.buckets)
 
     def count(self, units: Units) -> Ints:
         """Units in each place of the table."""
@@ -85,6 +113,8 @@ def tabulate(cells: Cells, axis: Axis) -> Table:
         patterns,
         of_label[cells.label_of()],
         np.array([place[pattern] for pattern in of_pattern], np.int64)[cells.pattern_of(axis.name)],
+        cells.bucket_of().astype(np.int64),
+        len(BUCKET_EDGES) + 1,
     )
 
 

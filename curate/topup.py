@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ class Pool:
         On the axes that are made of words.
     fresh : bool array
         False for texts that come again in the pool, all but one of them.
+    label : string array or None
+        What the pool says of its rows, where a column was named.
     """
 
     text: Any
@@ -42,6 +44,7 @@ class Pool:
     bucket: npt.NDArray[np.int8]
     members: dict[str, Membership]
     fresh: Bools
+    label: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,8 @@ def fill_at_random(counts: Ints, *, bucket: npt.NDArray[np.int8], free: Bools, r
     return np.sort(np.concatenate(taken)) if taken else np.zeros(0, np.int64)
 
 
-def read_pool(path: str, text: str | None, axes: list[Axis], *, where: str) -> Pool:
-    """Read a pool whole.
+def read_texts(path: str, text: str, *, where: str) -> tuple[Keys, str]:
+    """Hashes of a file's texts, ascending, and the column that they are from: that of the data if the file has it.
 
     Raises
     ------
@@ -149,7 +152,48 @@ def read_pool(path: str, text: str | None, axes: list[Axis], *, where: str) -> P
     from ..data.opening import open_dataset
 
     try:
-        dataset: Dataset = open_dataset(path, text=text)
+        dataset = open_dataset(path)
+        if text in dataset.names:
+            dataset = open_dataset(path, text=text)
+    except InputError as error:
+        raise InputError(f"{where}exclude: {error}") from None
+    hashes = [hash64(batch.text, salt="evenset.text") for batch in _bare(dataset).batches(columns=[])]
+    return np.unique(np.concatenate(hashes)) if hashes else np.zeros(0, np.uint64), dataset.columns.text
+
+
+def read_pool(
+    path: str,
+    text: str | None,
+    axes: list[Axis],
+    *,
+    where: str,
+    label: str | None = None,
+    threshold: float | None = None,
+) -> Pool:
+    """Read a pool whole.
+
+    Parameters
+    ----------
+    path, text : str
+        The file and its text column.
+    axes : list of Axis
+        Those made of words are looked for.
+    where : str
+        Begins messages.
+    label : str, optional
+        A column that says what the rows are.
+    threshold : float, optional
+        Where the data's labels are numbers: from here on the label is "1".
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    from ..data.opening import open_dataset
+
+    try:
+        dataset: Dataset = open_dataset(path, text=text, label=label, label_threshold=threshold if label else None)
     except InputError as error:
         raise InputError(f"{where}pool: {error}") from None
     worded = [axis for axis in axes if not axis.columns()]
@@ -157,8 +201,14 @@ def read_pool(path: str, text: str | None, axes: list[Axis], *, where: str) -> P
     seen = Seen()
     texts, keys, buckets = [], [], []
     parts: dict[str, list[Membership]] = {axis.name: [] for axis in worded}
-    for batch in _bare(dataset).batches(columns=[]):
+    labels: list[Any] = []
+    bare = _bare(dataset)
+    if label is not None:
+        bare = replace(dataset, columns=replace(bare.columns, **_of_label(dataset.columns)), need_label=False)
+    for batch in bare.batches(columns=[]):
         scanned = scanner.scan(batch)
+        if label is not None:
+            labels.append(batch.label)
         texts.append(batch.text)
         keys.append(row_keys(batch.text, seen=seen))
         buckets.append(scanned.bucket)
@@ -173,8 +223,18 @@ def read_pool(path: str, text: str | None, axes: list[Axis], *, where: str) -> P
     key = np.concatenate(keys)
     fresh[key == combine(hashes, np.zeros(len(hashes), np.uint64))] = True
     return Pool(
-        whole, key, hashes, np.concatenate(buckets), {name: _joined(found) for name, found in parts.items()}, fresh
+        whole,
+        key,
+        hashes,
+        np.concatenate(buckets),
+        {name: _joined(found) for name, found in parts.items()},
+        fresh,
+        pa.chunked_array(labels, pa.string()).combine_chunks() if labels else None,
     )
+
+
+def _of_label(columns: Columns) -> dict[str, Any]:
+    return {name: getattr(columns, name) for name in ("label", "label_threshold", "label_names")}
 
 
 def ranks(pool: Pool, *, seed: int, step: int, purpose: str) -> Keys:
@@ -184,8 +244,6 @@ def ranks(pool: Pool, *, seed: int, step: int, purpose: str) -> Keys:
 
 def _bare(dataset: Dataset) -> Dataset:
     """The dataset with its text only: whatever its labels are, the plan says what they become."""
-    from dataclasses import replace
-
     return replace(dataset, columns=Columns(text=dataset.columns.text), need_label=False)
 
 

@@ -86,7 +86,10 @@ def expand(config: Config) -> tuple[Job, ...]:
 def random_plan(plan: Plan) -> bool:
     """Whether what a plan does depends on the seed. A placebo always does."""
     return any(
-        step.do in ("topup", "resample") or (isinstance(step, SwapStep) and step.to == "random") for step in plan.step
+        step.do in ("topup", "resample")
+        or (isinstance(step, SwapStep) and step.to == "random")
+        or (step.do == "reweight" and step.as_copies)
+        for step in plan.step
     )
 
 

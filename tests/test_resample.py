@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import evenset.data
 from evenset.curate import Curation, run
-from evenset.curate.resample import to_independence, to_level
+from evenset.curate.resample import Wanted, wanted
 from evenset.curate.units import draw
-from evenset.data.config import Plan, parse
+from evenset.data.config import Plan, ResampleStep, parse
 from evenset.data.errors import InputError
 
 TEXT = {"she": "She works.", "he": "He works.", "both": "She and he work.", "none": "It works."}
@@ -36,6 +36,27 @@ def counted(curation: Curation) -> Counter[tuple[str, str]]:
         (label, starts[text.split(" work")[0]])
         for label, text in zip(curation.rows["label"].to_pylist(), curation.rows["text"].to_pylist(), strict=True)
     )
+
+
+def to_level(have: np.ndarray, *, level: float, method: str, groups: tuple[str, str], **options: object) -> Wanted:
+    step = ResampleStep.model_validate(
+        {"do": "resample", "axis": "pronouns", "level": level, "method": method, **options}
+    )
+    labels = [str(row) for row in range(len(have))]
+    found = wanted(
+        step, have[:, :, None], labels=labels, patterns=[(group,) for group in groups], groups=groups, positive=None
+    )
+    return Wanted(found.have[:, :, 0], found.want[:, :, 0])
+
+
+def to_independence(have: np.ndarray, *, method: str) -> Wanted:
+    step = ResampleStep.model_validate({"do": "resample", "axis": "x", "target": "independent", "method": method})
+    patterns = [(str(column),) for column in range(have.shape[1])]
+    labels = [str(row) for row in range(len(have))]
+    found = wanted(
+        step, have[:, :, None], labels=labels, patterns=patterns, groups=[name for (name,) in patterns], positive=None
+    )
+    return Wanted(found.have[:, :, 0], found.want[:, :, 0])
 
 
 RAW = {
@@ -70,15 +91,15 @@ def test_level_2_mirrors() -> None:
 )
 def test_levels_meet_their_share_to_the_nearest_row(counts: list[tuple[int, int]], level: float, method: str) -> None:
     have = np.array(counts)
-    names = [str(row) for row in range(len(counts))]
-    want = to_level(have, level=level, method=method, labels=names, groups=("she", "he")).want
+    want = to_level(have, level=level, method=method, groups=("she", "he")).want
     assert (want <= have).all() if method == "under" else (want >= have).all()
     assert ((want == have).any(axis=1)).all()
     share = have[:, 0] / have.sum(axis=1)
     target = share + level * (0.5 - share)
     # One row more or less in the cell that changed would be no nearer.
     for row in range(len(counts)):
-        column = int(np.argmax(want[row] != have[row])) if (want[row] != have[row]).any() else 0
+        down = target[row] < share[row]
+        column = int((method == "under") != down)
         other = want[row, 1 - column]
         goal = target[row] if column == 0 else 1 - target[row]
         if 0 < goal < 1:
@@ -150,9 +171,8 @@ def test_independence_is_exact_up_to_rounding_and_the_best_there_is(counts: list
     have = np.array(counts).T
     if (have.sum(axis=1) == 0).any():
         return
-    patterns = [(str(column),) for column in range(have.shape[1])]
     try:
-        want = to_independence(have, method=method, labels=["0", "1"], patterns=patterns).want
+        want = to_independence(have, method=method).want
     except InputError as error:
         if method == "under" and "every row of label" not in str(error):
             raise
