@@ -328,7 +328,14 @@ class Emitter:
         place = gone + chunk.start
         step = self.state.dropped_by[place].astype(np.int32)
         why = self._why.dropped(place, step.astype(np.int64))
-        return entries("drop", names_of(chunk.keys[gone]), place, step=step, rule=pa.array(self._selection()[step].tolist(), pa.string()), reason=why)
+        return entries(
+            "drop",
+            names_of(chunk.keys[gone]),
+            place,
+            step=step,
+            rule=pa.array(self._selection()[step].tolist(), pa.string()),
+            reason=why,
+        )
 
     def _selection(self) -> Any:
         """Rule of each step that drops and repeats rows, by its number."""
