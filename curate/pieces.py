@@ -6,6 +6,7 @@ joins the pieces in order knows both.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import secrets
@@ -41,7 +42,7 @@ from .scrub import Scrub
 from .skim import Skim
 from .state import Added
 from .swap import Swap
-from .units import Units
+from .units import Codes, Ints, Units
 
 # Bytes of text worked on at a time: few enough that a process of 250 MB will do.
 _SLICE = 4 << 20
@@ -89,6 +90,10 @@ class Work:
         """Where the units of a part lie."""
         return self.stage / "decided" / f"{number:05}.npz"
 
+    def named_at(self) -> Path:
+        """Where the names of the cells lie."""
+        return self.stage / "decided" / "cells.json"
+
     def piece_at(self, number: int) -> Path:
         """Where the piece of a part lies."""
         return self.stage / "pieces" / f"{number:05}"
@@ -124,6 +129,17 @@ class Share:
     units: Units
     dropped_by: npt.NDArray[np.int8]
     added: list[tuple[Added, Units]]
+    before: Codes
+    names: dict[str, list[str]]
+    mean: float
+
+    def cell_of(self, position: Ints) -> Codes:
+        """Cell of rows of the part."""
+        return self.before[position]
+
+    def names_of(self, index: int) -> list[str]:
+        """The name of each cell on the axis of a step."""
+        return self.names[str(index)]
 
     def pool(self) -> list[tuple[Added, Units]]:
         """As `State.pool`; the last part writes them."""
@@ -370,10 +386,13 @@ def _share(work: Work, number: int) -> Share:
             variant=held.get("variant", nothing),
             repeat=held.get("repeat", nothing),
             by=held.get("by", nothing),
-            cell=nothing,
+            cell=held.get("cell", nothing),
             root=keys[position],
             weight=held.get("weight", np.broadcast_to(np.float64(1), len(position))),
         )
         dropped = held.get("dropped_by", np.broadcast_to(np.int8(0), rows))
+        before = held.get("before", np.broadcast_to(np.int32(0), rows))
     pool = work.decided_at(number).with_suffix(".pool")
-    return Share(units, dropped, pickle.loads(pool.read_bytes()) if pool.is_file() else [])
+    added = pickle.loads(pool.read_bytes()) if pool.is_file() else []
+    about = json.loads(work.named_at().read_text())
+    return Share(units, dropped, added, before, about["names"], about["mean"])

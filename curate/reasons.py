@@ -36,31 +36,28 @@ class Reasons:
 
     Parameters
     ----------
-    state : object or None
-        A `State`, whose cells are known. Of anything else, such as what was decided about a part of the data, only the
-        kind of change is said; `explain` then tells the cell by its factor.
+    state : State, or what was decided about a part, or None
+        Whose cells are named: ``cell_of(position)`` and ``names_of(index)`` are asked for.
     placebo : bool
         A placebo's changes have no other reason.
     """
 
-    def __init__(self, state: object, *, placebo: bool) -> None:
-        self._state = state if isinstance(state, State) else None
+    def __init__(self, state: Any, *, placebo: bool) -> None:
+        self._state = state
         self._placebo = placebo
         self._names: dict[int, list[str]] = {}
 
     def dropped(self, position: Ints, step: Ints) -> Any:
         """Why rows of the data were dropped, from their numbers and that of the step (from 1)."""
-        if self._state is None:
-            return "placebo" if self._placebo else "resampled"
-        return self._of(self._state.before.cell[position], step)
+        return self._of(self._state.cell_of(position), step)
 
     def copied(self, units: Units, step: Ints) -> Any:
         """Why copies were made: of a repeated row its cell; one for the sake of its edits is "augmented"."""
-        if self._state is not None and not units.variant.any():
+        if not units.variant.any():
             return self._of(units.cell, step)
         reasons = np.where(units.repeat > 0, "repeated", "augmented").astype(object)
         again = np.flatnonzero((units.repeat > 0) & (units.variant == 0))
-        if self._state is not None and len(again):
+        if len(again):
             named = self._of(units.cell[again], step[again])
             reasons[again] = named if isinstance(named, str) else named.to_pylist()
         return pa.array(reasons, pa.string())
@@ -69,9 +66,7 @@ class Reasons:
         """Why units have their weights, from the indices of the weighting steps."""
         if self._placebo:
             return "placebo"
-        if self._state is None:
-            return LABEL_GROUPS
-        named = [self._of_step(self._state, index) for index in steps]
+        named = [self._of_step(index) for index in steps]
         names = ["; ".join(parts) for parts in zip(*named, strict=True)]
         return pa.array(names, pa.string()).take(pa.array(units.cell))
 
@@ -79,24 +74,28 @@ class Reasons:
         """The names of cells on the axes of the steps with these numbers."""
         if self._placebo:
             return "placebo"
-        assert self._state is not None
         known: list[str] = []
         at = np.zeros(len(cell), np.int64)
         for number in distinct(step).tolist():
             mine = step == number
             at[mine] = len(known) + cell[mine]
-            known += self._of_step(self._state, number - 1)
+            known += self._of_step(number - 1)
         return pa.array(known, pa.string()).take(pa.array(at))
 
-    def _of_step(self, state: State, index: int) -> list[str]:
+    def _of_step(self, index: int) -> list[str]:
         if index not in self._names:
-            spec = state.changer.resolved.plan.step[index].axis
-            table = tabulate(state.cells, state.prepared.axes[spec])
-            self._names[index] = [
-                cell_name(None if label < 0 else table.labels[label], table.patterns[pattern])
-                for label, pattern in zip(table.label.tolist(), table.pattern.tolist(), strict=True)
-            ]
+            self._names[index] = self._state.names_of(index)
         return self._names[index]
+
+
+def names_of_cells(state: State, index: int) -> list[str]:
+    """The name of each cell on the axis of a step."""
+    spec = state.changer.resolved.plan.step[index].axis
+    table = tabulate(state.cells, state.prepared.axes[spec])
+    return [
+        cell_name(None if label < 0 else table.labels[label], table.patterns[pattern])
+        for label, pattern in zip(table.label.tolist(), table.pattern.tolist(), strict=True)
+    ]
 
 
 def weight_cells(state: State, index: int) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import pickle
 import secrets
@@ -78,7 +79,12 @@ def forget(values: Any) -> None:
 
 def decide(work: Work, state: State, rows: tuple[int, ...]) -> None:
     """Write down what is written of each part's rows."""
+    from .touched import mean_factor  # which needs units, which need this module
+
     units = state.units
+    # Drops, repeats and weights are named by their cells in the ledger.
+    steps = state.changer.resolved.plan.step
+    named = [index for index, step in enumerate(steps) if step.do in ("resample", "reweight")]
     edges = np.cumsum([0, *rows])
     cuts = np.searchsorted(units.position, edges)
     last = max((number for number, n in enumerate(rows, 1) if n), default=1)
@@ -97,6 +103,10 @@ def decide(work: Work, state: State, rows: tuple[int, ...]) -> None:
         dropped = state.dropped_by[edges[number - 1] : edges[number]]
         if dropped.any():
             columns["dropped_by"] = dropped
+        if named:
+            columns["cell"] = units.cell[low:high]
+            if dropped.any():
+                columns["before"] = state.before.cell[edges[number - 1] : edges[number]]
         path = work.decided_at(number)
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, **columns)
@@ -104,3 +114,6 @@ def decide(work: Work, state: State, rows: tuple[int, ...]) -> None:
         pool.unlink(missing_ok=True)
         if number == last and state.added:
             pool.write_bytes(pickle.dumps(state.pool()))
+    about = {"names": {str(index): state.names_of(index) for index in named}, "mean": mean_factor(state)}
+    work.named_at().parent.mkdir(parents=True, exist_ok=True)
+    work.named_at().write_text(json.dumps(about))

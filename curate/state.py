@@ -12,7 +12,7 @@ from ..data.hashing import Keys
 from .changes import Changer
 from .prepare import Census, Prepared
 from .topup import Pool
-from .units import Cells, Floats, Ints, Units
+from .units import Cells, Codes, Floats, Ints, Units
 
 Report = dict[str, Any]
 
@@ -126,3 +126,13 @@ class State:
         """Add units."""
         if more.n:
             self.units = Units.joined([self.units, more])
+
+    def cell_of(self, position: Ints) -> Codes:
+        """Cell of rows of the data."""
+        return self.before.cell[position]
+
+    def names_of(self, index: int) -> list[str]:
+        """The name of each cell on the axis of a step."""
+        from .reasons import names_of_cells
+
+        return names_of_cells(self, index)

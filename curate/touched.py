@@ -18,11 +18,10 @@ def mean_factor(state: object) -> float:
     Parameters
     ----------
     state : object
-        A `State` after its last step. Of anything else, such as what was decided about a part, 1 is taken, which is
-        what it is wherever the data come without weights.
+        A `State` after its last step, or what was decided about a part, which knows its own; None: nothing was.
     """
     if not isinstance(state, State):
-        return 1.0
+        return float(getattr(state, "mean", 1.0))
     before = weights_before(state.units, state).sum()
     return float(state.units.weight.sum() / before) if before else 1.0
 

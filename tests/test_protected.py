@@ -74,7 +74,7 @@ def test_edits_go_around_them_and_count_them() -> None:
     assert curation.rows is not None
     assert curation.rows["text"].to_pylist() == ["_: www.she.com/her her@she.org @he `him` #_"]
     assert curation.report["steps"][0]["protected"] == 6
-    assert "6 left inside links" in curation.summary()
+    assert "6 left in links" in curation.summary()
     swapped = curate([TEXT], SWAP)
     assert swapped.rows is not None
     assert swapped.rows["text"].to_pylist() == ["He: www.she.com/her her@she.org @he `him` #he"]
