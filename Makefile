@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # An editable install in strict mode knows only the files there were: reinstall when one comes or goes.
-FILES := $(sort $(wildcard *.py */*.py */*.toml audit/*/* data/*/*.py data/*/*.toml)) pyproject.toml
+FILES := $(sort $(wildcard *.py */*.py */*.toml audit/*/* curate/*/* data/*/*.py data/*/*.toml)) pyproject.toml
 LIST := $(VENV)/.files
 # What setuptools says about its own future helps nobody who runs make.
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check install --quiet

@@ -23,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 
 from evenset.curate.edits import NONE, splice
-from evenset.curate.swap import Swap
-from evenset.curate.swapping import swaps
+from evenset.curate.words.swap import Swap
+from evenset.curate.words.swapping import swaps
 from evenset.data.config import SwapStep
 from evenset.data.hashing import hash64
 from evenset.data.lexicon import load
@@ -91,7 +91,7 @@ def by_list(texts: list[str], words: dict[str, str], known: Container[str]) -> l
 
 def by_spacy(texts: list[str], words: dict[str, str]) -> list[str]:
     """Every document through the tagger, every token looked up."""
-    from evenset.curate import tagging
+    from evenset.curate.words import tagging
 
     tagger = tagging.load("auto")
     assert tagger is not None

@@ -11,12 +11,12 @@ import numpy as np
 
 from ..data.match import Matches
 from .edits import NONE, Edits, Ints, distinct, merged, splice, splice_rows, touched
-from .neutral import Neutral
 from .placebo import Lots, Vocabulary, put
 from .plan import EditStep, Resolved
 from .prepare import Chunk
-from .protected import joined, shield
-from .swap import Swap
+from .words.neutral import Neutral
+from .words.protected import joined, shield
+from .words.swap import Swap
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,22 +15,22 @@ import pyarrow as pa
 from ..data.config import Plan
 from ..data.dataset import Dataset
 from ..data.errors import InputError
-from .adding import first_pass
+from .book.ledger import SCHEMA
 from .changes import Changer
 from .emit import Emitter
-from .feasibility import draw_feasibility
-from .ledger import SCHEMA
 from .manifest import compared, lexicons_of, per_row, report_of, version
-from .parted import Parted, cuttable, fingerprint, stage_of
 from .plan import axes_of, resolve
 from .prepare import Prepared, documents, prepare, small
-from .proxy_words import learned
 from .refusals import cautions, refuse
-from .select import select
+from .selection.adding import first_pass
+from .selection.feasibility import draw_feasibility
+from .selection.select import select
 from .state import State
 from .summary import lines_of
-from .workers import Engine
-from .write import WEIGHT, Written, added_columns, check_columns, write_all
+from .words.proxy_words import learned
+from .writing.parted import Parted, cuttable, fingerprint, stage_of
+from .writing.workers import Engine
+from .writing.write import WEIGHT, Written, added_columns, check_columns, write_all
 
 if TYPE_CHECKING:
     import pandas as pd

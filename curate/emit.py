@@ -14,17 +14,18 @@ import pyarrow.compute as pc
 
 from ..data.dataset import Batch
 from ..data.pointers import Splices
-from . import resample, reweight, swap, topup
+from .book.ledger import SCHEMA, entries, in_order, names_of
+from .book.places import Places, splices
+from .book.reasons import Reasons
+from .book.touched import mean_factor, weight_changed
 from .changes import Changer, Changes, Copies
 from .edits import Edits, Ints, distinct, gather
-from .ledger import SCHEMA, entries, in_order, names_of
-from .places import Places, splices
 from .plan import EditStep
 from .prepare import Chunk, Prepared
-from .reasons import Reasons
+from .selection import resample, reweight, topup
 from .state import Added
-from .touched import mean_factor, weight_changed
 from .units import Units, step_of
+from .words import swap
 
 
 @dataclass(frozen=True, slots=True)

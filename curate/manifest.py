@@ -9,15 +9,15 @@ from typing import Any
 
 from ..data.config import Plan
 from ..data.dataset import Dataset
+from .book.reasons import weight_cells
+from .book.touched import mean_factor, weight_changed, weights_before
 from .emit import Emitter
 from .plan import Resolved
 from .prepare import Prepared
-from .reasons import weight_cells
 from .refusals import losses
+from .selection.tables import effect
 from .state import State
-from .tables import effect
-from .touched import mean_factor, weight_changed, weights_before
-from .write import Written, counted, open_again
+from .writing.write import Written, counted, open_again
 
 REPORT = "evenset.curation/1"
 QUICK = ("cramers_v", "label_rate", "label_log_ratio", "log_ratio_centred", "representation")

@@ -16,9 +16,9 @@ import pyarrow as pa
 from ..data.hashing import Keys, combine, hash64, mix
 from ..data.match import Matches
 from ..data.tokens import Tokens
-from . import grammar
 from .edits import NONE, Bools, Edits, Ints, distinct, touched
 from .units import Codes
+from .words import grammar
 
 _MOST_BANDS = 64
 # Of each band so many words are kept to write in place of others: those with the smallest hashes.

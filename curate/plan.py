@@ -14,16 +14,16 @@ from ..data.errors import InputError
 from ..data.lexicon import Lexicon
 from ..data.match import Matcher, Matches
 from .conflicts import conflicts
-from .neutral import Neutral
-from .persons import Names
-from .scrub import RULE as SCRUB_RULE
-from .scrub import Scrub
-from .scrubbing import NAMES, Learn, scrubbing
-from .swap import RULE as SWAP_RULE
-from .swap import Swap
-from .swapping import about, swaps
 from .units import variant_of
-from .words import Words
+from .words.lexical import Words
+from .words.neutral import Neutral
+from .words.persons import Names
+from .words.scrub import RULE as SCRUB_RULE
+from .words.scrub import Scrub
+from .words.scrubbing import NAMES, Learn, scrubbing
+from .words.swap import RULE as SWAP_RULE
+from .words.swap import Swap
+from .words.swapping import about, swaps
 
 if TYPE_CHECKING:
     from ..data.scan import Scanned

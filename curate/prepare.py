@@ -18,7 +18,7 @@ from ..data.scan import Scanned, Scanner, scan
 from .edits import distinct
 from .placebo import Vocabulary
 from .plan import known_axes
-from .topup import Pool, read_pool
+from .selection.topup import Pool, read_pool
 from .units import Cells, Codes, Units
 
 # Of data no larger than this (bytes of files) the scan is kept for the second pass.

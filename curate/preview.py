@@ -15,7 +15,7 @@ from ..audit.remedies import Remedy
 from ..audit.tally import UNIT, Cell, CellKey, Pattern, Tally
 from ..data.config import ResampleStep, ReweightStep
 from ..data.errors import InputError
-from . import resample, reweight
+from .selection import resample, reweight
 from .units import Floats
 
 if TYPE_CHECKING:

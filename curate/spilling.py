@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from .pieces import Work
     from .state import State
+    from .writing.pieces import Work
 
 
 _STRETCH = 1 << 20
@@ -79,7 +79,7 @@ def forget(values: Any) -> None:
 
 def decide(work: Work, state: State, rows: tuple[int, ...]) -> None:
     """Write down what is written of each part's rows."""
-    from .touched import mean_factor  # which needs units, which need this module
+    from .book.touched import mean_factor  # which needs units, which need this module
 
     units = state.units
     # Drops, repeats and weights are named by their cells in the ledger.

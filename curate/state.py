@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..data.hashing import Keys
 from .changes import Changer
 from .prepare import Census, Prepared
-from .topup import Pool
+from .selection.topup import Pool
 from .units import Cells, Codes, Floats, Ints, Units
 
 Report = dict[str, Any]
@@ -133,6 +133,6 @@ class State:
 
     def names_of(self, index: int) -> list[str]:
         """The name of each cell on the axis of a step."""
-        from .reasons import names_of_cells
+        from .book.reasons import names_of_cells
 
         return names_of_cells(self, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .feasibility import tabulated
+from .selection.feasibility import tabulated
 
 _WIDTH = 79
 _SHOWN = 4

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import evenset.data
 from evenset.curate import restore, run
+from evenset.curate.book.places import Places
 from evenset.curate.edits import Edits
-from evenset.curate.places import Places
 from evenset.curate.prepare import prepare
 from evenset.data.config import parse
 from evenset.data.conversation_source import ConversationSource

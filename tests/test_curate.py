@@ -228,7 +228,7 @@ def test_nothing_is_half_written(failure: type[BaseException], tmp_path: Path, m
     def fail(*_: object, **__: object) -> None:
         raise failure
 
-    monkeypatch.setattr("evenset.curate.write._written", fail)
+    monkeypatch.setattr("evenset.curate.writing.write._written", fail)
     with pytest.raises(failure):
         run(opened(table()), PLANS["all"], out=out, audited=False)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before

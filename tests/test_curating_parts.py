@@ -19,12 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import evenset.data
-from evenset.curate import parted, pieces, restore, run, spilling
-from evenset.curate.numbering import _occurrences
+from evenset.curate import restore, run, spilling
 from evenset.curate.prepare import prepare
-from evenset.curate.skim import Skim, for_axes, grouped
 from evenset.curate.units import draw
-from evenset.curate.workers import Engine
+from evenset.curate.writing import parted, pieces
+from evenset.curate.writing.numbering import _occurrences
+from evenset.curate.writing.skim import Skim, for_axes, grouped
+from evenset.curate.writing.workers import Engine
 from evenset.data.axes import parse_axes
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
@@ -153,7 +154,8 @@ def test_errors_name_the_row_among_all(tmp_path: Path) -> None:
 
 KILLED = """
 import sys, evenset.data
-from evenset.curate import pieces, run
+from evenset.curate import run
+from evenset.curate.writing import pieces
 from evenset.data.config import parse
 import json
 path, out, plan, slow = sys.argv[1:]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from evenset import cli, curate
-from evenset.curate.ledger import SCHEMA
+from evenset.curate.book.ledger import SCHEMA
 from evenset.data import open as open_data
 from evenset.data.config import inline_plan
 from evenset.data.errors import InputError

@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 
 import evenset.data
 from evenset.curate import Curation, prepare, restore, run
-from evenset.curate.copying import as_copies
-from evenset.curate.reweight import cramers_v, factors
+from evenset.curate.selection.copying import as_copies
+from evenset.curate.selection.reweight import cramers_v, factors
 from evenset.data.config import Plan, ReweightStep, parse
 from evenset.data.errors import InputError
 

@@ -11,8 +11,8 @@ import pytest
 import evenset.data
 from evenset.audit import figures
 from evenset.curate import run
-from evenset.curate.feasibility import Feasibility, feasibility
-from evenset.curate.resample import wanted
+from evenset.curate.selection.feasibility import Feasibility, feasibility
+from evenset.curate.selection.resample import wanted
 from evenset.data.config import Plan, ResampleStep, parse
 from evenset.data.errors import InputError
 

@@ -10,7 +10,7 @@ import pytest
 
 import evenset.data
 from evenset.curate import SCHEMA, run
-from evenset.curate.ledger import names_of, read_ledger
+from evenset.curate.book.ledger import names_of, read_ledger
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
 

@@ -5,8 +5,8 @@ from neutral_sentences import FRESH, PAIRS
 
 import evenset.data
 from evenset.curate import Curation, run
-from evenset.curate.agreement import plural
-from evenset.curate.tagging import KNOWN
+from evenset.curate.words.agreement import plural
+from evenset.curate.words.tagging import KNOWN
 from evenset.data.config import parse
 from evenset.data.errors import InputError
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import evenset.data
 from evenset.curate import Curation, run
-from evenset.curate.tagging import KNOWN
+from evenset.curate.words.tagging import KNOWN
 from evenset.data.config import parse
 from evenset.data.errors import InputError
 
@@ -89,7 +89,7 @@ def test_with_a_pipeline(names: str, tmp_path: Path) -> None:
 
 @tagged
 def test_the_ledger_names_the_pipeline(names: str, tmp_path: Path) -> None:
-    from evenset.curate.ledger import read_ledger
+    from evenset.curate.book.ledger import read_ledger
 
     (tmp_path / "in.csv").write_text("text,label\nBarack Obama spoke.,x\n")
     plan = parse({"plan": {"p": {"step": [{"do": "scrub", "axis": names, "tagger": "auto"}]}}}).plan["p"]

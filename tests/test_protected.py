@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import evenset.data
 from evenset.curate import Curation, run
 from evenset.curate.edits import NONE
-from evenset.curate.protected import joined, shield
+from evenset.curate.words.protected import joined, shield
 from evenset.data.config import parse
 from evenset.data.tokens import tokenize
 

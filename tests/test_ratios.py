@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 import evenset.data
 from evenset import audit
 from evenset.curate import Curation, run
-from evenset.curate.moves import Contrast, Moves, worst
-from evenset.curate.ratios import at_rate, nearest, within
-from evenset.curate.resample import contrasts_of, wanted
+from evenset.curate.selection.moves import Contrast, Moves, worst
+from evenset.curate.selection.ratios import at_rate, nearest, within
+from evenset.curate.selection.resample import contrasts_of, wanted
 from evenset.data.config import Plan, ResampleStep, parse
 from evenset.data.errors import InputError
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import evenset.data
 from evenset.curate import Curation, run
-from evenset.curate.resample import Wanted, wanted
+from evenset.curate.selection.resample import Wanted, wanted
 from evenset.curate.units import draw
 from evenset.data.config import Plan, ResampleStep, parse
 from evenset.data.errors import InputError

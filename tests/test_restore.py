@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import evenset.data
 from evenset.curate import restore, run
-from evenset.curate.undo import without_keys
+from evenset.curate.book.undo import without_keys
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
 

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 import evenset.data
 from evenset.curate import Curation, run
-from evenset.curate.reweight import capped, cramers_v, kamiran_calders, per_term
+from evenset.curate.selection.reweight import capped, cramers_v, kamiran_calders, per_term
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
 

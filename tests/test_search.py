@@ -12,8 +12,8 @@ import pytest
 
 from evenset import audit, cli, curate
 from evenset.audit.contrasts import log_ratio_centred
-from evenset.curate.candidates import spelt
-from evenset.curate.outcome import Frame, Outcome
+from evenset.curate.finding.candidates import spelt
+from evenset.curate.finding.outcome import Frame, Outcome
 from evenset.curate.prepare import census, prepare
 from evenset.data import open as open_data
 from evenset.data.config import inline_plan, load

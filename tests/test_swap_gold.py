@@ -9,7 +9,7 @@ import pytest
 
 import evenset.data
 from evenset.curate import run
-from evenset.curate.tagging import KNOWN, load
+from evenset.curate.words.tagging import KNOWN, load
 from evenset.data.config import parse
 
 GOLD = Path(__file__).parent / "gold" / "swap.tsv"

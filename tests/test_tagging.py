@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenset.curate import tagging
-from evenset.curate.tagging import Tagger, load
+from evenset.curate.words import tagging
+from evenset.curate.words.tagging import Tagger, load
 from evenset.data.errors import InputError
 
 

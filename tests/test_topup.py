@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import evenset.data
 from evenset.curate import Curation, prepare, run
-from evenset.curate.topup import fill, needed
+from evenset.curate.selection.topup import fill, needed
 from evenset.data.config import Plan, parse
 from evenset.data.errors import InputError
 

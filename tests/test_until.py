@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from evenset.audit.findings import Finding
 from evenset.audit.tally import AxisNote, Cell, GroupNote, Tally
-from evenset.curate.until import bound, parse, standing
+from evenset.curate.finding.until import bound, parse, standing
 from evenset.data.errors import InputError
 
 

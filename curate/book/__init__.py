@@ -1,0 +1,1 @@
+"""The ledger of every change: written, explained, undone."""

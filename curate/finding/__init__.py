@@ -1,0 +1,1 @@
+"""The search for the smallest plan that brings findings under their limits."""
