@@ -15,7 +15,7 @@ from .arms import PLACEBO, expand
 from .decide import Margins
 from .design import design
 from .runs import Job, RunStore, empty_scores
-from .task import Task, open_task
+from .task import Task, open_task, plans_of
 from .verdict import Verdict, verify
 from .workers import cores, train_all
 from .workshop import Workshop, environment
@@ -208,13 +208,14 @@ def _write_curated(config: Config, task: Task, out: Path, progress: Progress | N
     """Write the rows of every plan that an arm has, as drawn for the first seed."""
     from .. import curate
 
+    ready = plans_of(config)
     plans = list(dict.fromkeys(job.plan for job in expand(config) if job.plan in config.plan))
     for number, name in enumerate(plans):
         if progress is not None:
             progress("curating", number, len(plans))
         curate.run(
             task.train,
-            config.plan[name],
+            ready[name],
             axes=config.data.axes,
             seed=config.finetune.first_seed,
             out=out / CURATED / name,

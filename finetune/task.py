@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..data.axes import Axis, parse_axes
-from ..data.config import Config, DataConfig, ProbeConfig
+from ..data.config import Config, DataConfig, Plan, ProbeConfig
 from ..data.dataset import Dataset, listed
 from ..data.errors import InputError, suggest
 from ..data.hashing import Keys, Seen, hash64, row_keys
@@ -393,3 +393,28 @@ def pool_hashes(config: Config, plan: str) -> str:
         path for step in config.plan[plan].step if step.do == "topup" for path in (step.pool, step.placebo_pool) if path
     ]
     return " ".join(sha256_file(Path(path)) if Path(path).is_file() else path for path in paths)
+
+
+def plans_of(config: Config) -> dict[str, Plan]:
+    """The plans of a config as they are run: no topup adds rows whose text is in the dev or test file.
+
+    Examples
+    --------
+    >>> from ..data.config import parse
+    >>> step = {"do": "topup", "axis": "identity", "pool": "pool.csv"}
+    >>> config = parse({"data": {"test": "test.csv"}, "plan": {"more": {"step": [step]}}})
+    >>> plans_of(config)["more"].step[0].exclude
+    ['test.csv']
+    """
+    kept = [path for path in (config.data.dev, config.data.test) if path]
+    return {
+        name: plan.model_copy(
+            update={
+                "step": [
+                    step.model_copy(update={"exclude": step.exclude or kept}) if step.do == "topup" else step
+                    for step in plan.step
+                ]
+            }
+        )
+        for name, plan in config.plan.items()
+    }

@@ -19,7 +19,7 @@ from .arms import RAW, Curator, raw_rows
 from .metrics import auc, macro_f1
 from .rows import Outcome, TrainingRows
 from .runs import Job, RunStore, score_table
-from .task import Task, open_task, pool_hashes
+from .task import Task, open_task, plans_of, pool_hashes
 
 VERSION = "2"
 """Raised when training changes so that runs of before are not what a run would be now."""
@@ -68,7 +68,7 @@ class Workshop:
             [*self.config.data.axes, *(step.axis for plan in self.config.plan.values() for step in plan.step)]
         )
         prepared = prepare(self.task.train, list(specs))
-        return Curator(prepared, self._raw, self.config.plan, self.task.labels, self.task.positive)
+        return Curator(prepared, self._raw, plans_of(self.config), self.task.labels, self.task.positive)
 
     @cached_property
     def trainer(self) -> Any:
