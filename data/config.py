@@ -479,10 +479,12 @@ def _value(key: str, text: str) -> Any:
         return dict(pair.split(":", 1) for pair in text.split("+") if ":" in pair)
     if text in ("true", "false"):
         return text == "true"
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _expand(value: Any, *, source: str, key: str = "") -> Any:
