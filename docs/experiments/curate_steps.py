@@ -40,8 +40,8 @@ GABS = {
 }
 PRONOUNS = {
     "scrub": ["scrub:pronouns"],
-    "scrub + 20 proxies": ["scrub:pronouns,proxies=20"],
-    "scrub + all proxies": ["scrub:pronouns,proxies=all"],
+    "scrub + 20 proxies": ["scrub:pronouns,proxies=20,force=true"],
+    "scrub + all proxies": ["scrub:pronouns,proxies=all,force=true"],
     "scrub pronouns, nouns, titles": ["scrub:gender"],
     "swap, copies": ["swap:pronouns,mode=augment"],
     "swap pronouns, nouns, titles, copies": ["swap:gender,mode=augment"],
