@@ -67,7 +67,7 @@ def _findings(report: dict[str, Any]) -> list[str]:
         return []
     width = min(max(len(_named(one)) for one in shown), 29)
     lines = ["  before → after, the farthest from 0 of each axis, with 95 % intervals:"]
-    scrubbed = {step["axis"] for step in report["plan"]["step"] if step["do"] == "scrub"}
+    scrubbed = {step["axis"] for step in report["plan"]["step"] if step["do"] == "scrub" and not step.get("groups")}
     return lines + [
         f"    {_cut(_named(one), width):<{width}} {_number(one['before'])} → "
         f"{_number(one['after'], gone='words' if one['axis'] in scrubbed else 'rows')}"

@@ -583,7 +583,7 @@ def _merged(error: ValidationError) -> list[Any]:
         if at is None:
             found.append(item)
             continue
-        merged = {"type": "either", "loc": location[: at + 1], "msg": _EITHER[location[at]], "input": item["input"]}
+        merged = {"type": "either", "loc": location[: at + 1], "msg": _EITHER[str(location[at])], "input": item["input"]}
         if not any(other["loc"] == merged["loc"] for other in found):
             found.append(merged)
     return found

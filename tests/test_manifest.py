@@ -246,3 +246,27 @@ def test_rows_without_text_are_counted():
     for step, said in (("scrub:pronouns,with=drop", True), ("scrub:pronouns", False)):
         notes = " ".join(curate.run(open_data(rows, text="text", label="label"), inline_plan([step])).report["notes"])
         assert ("4 of 5 rows have no text left" in notes) == said
+
+
+def test_what_a_step_cannot_do_is_said(tmp_path):
+    def notes(rows, step):
+        return " ".join(curate.run(open_data(rows, text="text", label="label"), inline_plan([step])).report["notes"])
+
+    same = [{"text": f"{('She', 'He')[k % 2]} ran {k}.", "label": "01"[k % 2]} for k in range(60)]
+    said = notes(same, "reweight:pronouns")
+    assert "cannot be made independent: no row of he with label 0; no row of she with label 1" in said
+    even = [{"text": row["text"], "label": "01"[k // 2 % 2]} for k, row in enumerate(same)]
+    assert "cannot be made" not in notes(even, "reweight:pronouns")
+    part = [row | {"label": None if k < 6 else row["label"]} for k, row in enumerate(even)]
+    assert "6 rows without a label keep weight 1" in notes(part, "reweight:pronouns")
+    said = notes([row | {"label": "0"} for row in even], "resample:pronouns,level=1")
+    assert 'every row has the same label "0", so only the numbers of the groups change' in said
+
+
+def test_a_topup_that_adds_nothing_names_the_remedy(tmp_path):
+    rows = [{"text": f"{('a gay', 'a straight')[k % 2]} man {k}", "label": "10"[k % 2]} for k in range(40)]
+    data = open_data(rows, text="text", label="label", positive="1")
+    for texts, said in ((["It ran."] * 3, "pool_label=label"), (["It ran."], "none of them where rows are wanted")):
+        pq.write_table(pa.table({"text": texts, "label": ["0"] * len(texts)}), tmp_path / "pool.parquet")
+        plan = inline_plan([f"topup:identity,pool={tmp_path / 'pool.parquet'}"])
+        assert said in " ".join(curate.run(data, plan).report["notes"])
