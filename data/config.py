@@ -231,8 +231,9 @@ class ResampleStep(_Model):
     Exactly one goal: ``level`` (two groups: 0 raw, 1 balanced, 2 mirrored), ``target = "independent"``, ``log_ratio``
     (the largest absolute log ratio that may be left: with two groups of each label's centred one, else of the positive
     label's rate with and without each group) or ``rate`` (the positive label's share in each group's rows: a number,
-    or "overall"). ``labels = "held"`` keeps the number of rows of each label; ``within =
-    "length"`` reaches the goal in each length bucket.
+    or "overall"). ``labels = "held"`` keeps the number of rows of each label; with a
+    level that is reached by dropping alone, every label keeps ``rows × fewer / more`` of its two groups at any level
+    (by repeating alone it gets ``rows × more / fewer``). ``within = "length"`` reaches the goal in each length bucket.
     """
 
     do: Literal["resample"]
@@ -583,7 +584,8 @@ def _merged(error: ValidationError) -> list[Any]:
         if at is None:
             found.append(item)
             continue
-        merged = {"type": "either", "loc": location[: at + 1], "msg": _EITHER[str(location[at])], "input": item["input"]}
+        takes = _EITHER[str(location[at])]
+        merged = {"type": "either", "loc": location[: at + 1], "msg": takes, "input": item["input"]}
         if not any(other["loc"] == merged["loc"] for other in found):
             found.append(merged)
     return found

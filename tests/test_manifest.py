@@ -270,3 +270,15 @@ def test_a_topup_that_adds_nothing_names_the_remedy(tmp_path):
         pq.write_table(pa.table({"text": texts, "label": ["0"] * len(texts)}), tmp_path / "pool.parquet")
         plan = inline_plan([f"topup:identity,pool={tmp_path / 'pool.parquet'}"])
         assert said in " ".join(curate.run(data, plan).report["notes"])
+
+
+def test_notes_of_verbs_and_of_labels_that_are_held():
+    rows = [{"text": f"{('She', 'He', 'He')[k % 3]} ran {k}.", "label": "01"[k % 2]} for k in range(60)]
+    data = open_data(rows, text="text", label="label")
+    for step, said in (
+        ("swap:pronouns,to=they", "verbs are not agreed"),
+        ("swap:pronouns,to=she:they", "verbs are not agreed"),
+        ("resample:pronouns,level=1,labels=held", "held at rows × fewer / more of the two groups, 60 → 30 rows"),
+    ):
+        assert said in " ".join(curate.run(data, inline_plan([step])).report["notes"])
+    assert not curate.run(data, inline_plan(["swap:pronouns"])).report["notes"]

@@ -114,7 +114,7 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
             state.units.keys(), cell.astype(np.int32), wanted.want.reshape(-1), salt=(state.seed, step.do, index)
         )
         state.times[index] = (label, times)
-        report = _said(index, wanted, cells) | {"feasibility": reach}
+        report = _said(index, step, wanted, cells) | {"feasibility": reach}
     else:
         times = _dealt_times(state, state.aimed, index, label)
     if not times.any():
@@ -133,12 +133,12 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
     }
 
 
-def _said(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> Report:
+def _said(index: int, step: ResampleStep, wanted: resample.Wanted, cells: dict[str, Any]) -> Report:
     """What a resampling leaves alone, what a reader should know, and the cells that it changes."""
     have, want = wanted.have.sum(axis=2), wanted.want.sum(axis=2)
     return {
         "left": list(wanted.left),
-        "notes": _left_notes(index, wanted, cells),
+        "notes": [*_held_notes(index, step, wanted), *_left_notes(index, wanted, cells)],
         "cells": [
             {
                 "label": cells["labels"][row],
@@ -150,6 +150,17 @@ def _said(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> Report:
             if number != have[row, column]
         ],
     }
+
+
+def _held_notes(index: int, step: ResampleStep, wanted: resample.Wanted) -> list[str]:
+    """What held labels are at a level, where rows are only dropped or only repeated: not their sizes before."""
+    if step.level is None or step.labels != "held" or step.method == "mixed":
+        return []
+    size = "rows × fewer / more" if step.method == "under" else "rows × more / fewer"
+    return [
+        f"step {index + 1}: labels are held at {size} of the two groups, {int(wanted.have.sum()):,} → "
+        f'{int(wanted.want.sum()):,} rows at every level; method = "mixed" keeps their numbers'
+    ]
 
 
 def _left_notes(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> list[str]:
