@@ -899,9 +899,9 @@ def _claimed(out: Path | None, command: str, key: list[Any], *, overwrite: bool)
 
     fingerprint = hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:16]
     try:
-        with OutputFolder.claim(out, command=command, fingerprint=fingerprint, overwrite=overwrite):
-            with _kept(out, command):
-                yield
+        claim = OutputFolder.claim(out, command=command, fingerprint=fingerprint, overwrite=overwrite)
+        with claim, _kept(out, command):
+            yield
     except OSError as error:
         if error.errno in MEDIUM and error.errno != errno.EIO:  # a library's own message, without the folder
             raise unwritable(out, error) from error
