@@ -867,11 +867,29 @@ def _spool(out: Path) -> Path:
     return folder
 
 
+class _NothingKept(KeyboardInterrupt):
+    """Stopped by hand before anything was finished."""
+
+
+@contextlib.contextmanager
+def _kept(out: Path | None, command: str) -> Iterator[None]:
+    """Tell a curation that was stopped without finished parts from one that goes on from them."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from .curate.writing.parted import STAGE
+
+        if command.startswith("curate") and (out is None or not (out / STAGE).exists()):
+            raise _NothingKept from None
+        raise
+
+
 @contextlib.contextmanager
 def _claimed(out: Path | None, command: str, key: list[Any], *, overwrite: bool) -> Iterator[None]:
     """Hold the output folder for the time of the command, if there is one."""
     if out is None:
-        yield
+        with _kept(None, command):
+            yield
         return
     import errno
     import hashlib
@@ -881,7 +899,8 @@ def _claimed(out: Path | None, command: str, key: list[Any], *, overwrite: bool)
 
     fingerprint = hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:16]
     try:
-        with OutputFolder.claim(out, command=command, fingerprint=fingerprint, overwrite=overwrite):
+        claim = OutputFolder.claim(out, command=command, fingerprint=fingerprint, overwrite=overwrite)
+        with claim, _kept(out, command):
             yield
     except OSError as error:
         if error.errno in MEDIUM and error.errno != errno.EIO:  # a library's own message, without the folder
@@ -1033,8 +1052,8 @@ def invoke(arguments: Sequence[str] | None) -> int:
         command = error.ctx.command_path if error.ctx is not None else "evenset"
         click.echo(f"error: {_shown(error.format_message())} See `{command} --help`.", err=True)
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _stopped()
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _stopped(kept=not isinstance(error.__cause__ or error, _NothingKept))
     except EvensetError as error:
         click.echo(f"error: {_shown(str(error))}", err=True)
         return error.exit_code
@@ -1065,8 +1084,9 @@ def invoke(arguments: Sequence[str] | None) -> int:
 EXIT_INPUT = 2
 
 
-def _stopped() -> int:
-    click.echo("stopped. What was finished is kept; the same command goes on from there.", err=True)
+def _stopped(*, kept: bool = True) -> int:
+    said = "What was finished is kept; the same command goes on from there." if kept else "Nothing was written."
+    click.echo(f"stopped. {said}", err=True)
     return 130
 
 

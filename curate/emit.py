@@ -83,6 +83,8 @@ class Counts:
         Entries of the ledger.
     rows_edited : int
         Rows of the data with an edit.
+    emptied : int
+        Rows of the data whose edits left no letter and no digit.
     alike : int
         Preference pairs, copies included, whose replies differed and are the same text now.
     rows_changed : int
@@ -100,6 +102,7 @@ class Counts:
     drops: int = 0
     weights: int = 0
     rows_edited: int = 0
+    emptied: int = 0
     alike: int = 0
     rows_changed: int = 0
     steps: dict[int, Counter[str]] = field(default_factory=dict)
@@ -162,6 +165,7 @@ class Emitter:
         text = self._text(chunk, changes, units, row)
         if chunk.paired:
             self.counts.alike += _alike(text, units) - _alike(batch.text.take(pa.array(row)), units)
+        self._note_emptied(changes, text, units, row)
         whole = units.n == chunk.n and not units.variant.any() and not units.repeat.any()
         made = (units.variant > 0) | (units.repeat > 0)
         parent = pa.nulls(units.n, pa.string())
@@ -175,6 +179,14 @@ class Emitter:
         self.counts.rows_out += units.n
         made_of = self._splices(chunk, changes, units, row)
         return Part(taken, text, taken.label, chunk.scanned.bucket[row], units, parent, ledger, made_of)
+
+    def _note_emptied(self, changes: Changes, text: Any, units: Units, row: Ints) -> None:
+        """Count rows that a step which drops words leaves without any."""
+        if not any(getattr(step.how, "mask", "") is None for step in self.changer.resolved.edits):
+            return
+        own = np.flatnonzero((units.variant == 0) & (units.repeat == 0) & np.isin(row, changes.edits.row))
+        there = pc.match_substring_regex(text.take(pa.array(own)), r"[\pL\pN]")
+        self.counts.emptied += len(own) - int(pc.sum(there).as_py() or 0)
 
     def _splices(self, chunk: Chunk, changes: Changes, units: Units, row: Ints) -> Splices | None:
         if chunk.scanned.tokens is None:

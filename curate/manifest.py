@@ -51,7 +51,7 @@ def report_of(
         "touched": touched_of(emitter),
         "steps": [_step(index, resolved, emitter, state) for index in range(len(plan.step))],
         "effect": {},
-        "notes": [*resolved.notes, *losses(emitter.counts.alike)],
+        "notes": [*resolved.notes, *losses(emitter.counts.alike, emitter.counts.emptied, emitter.counts.rows_in)],
     }
     if written is not None:
         content["output"] |= {"name": written.name, "sha256": written.sha256, "files": written.files}

@@ -220,6 +220,10 @@ def _edit_steps(
     matcher, inside = matchers[axis.lexicon.name], tuple(step.inside)
     if isinstance(step, SwapStep):
         copies = step.mode == "augment"
+        if "they" in (step.to.values() if isinstance(step.to, dict) else [step.to]):
+            notes.append(
+                f'step {index + 1}: verbs are not agreed ("they doesn\'t"); do = "scrub", with = "neutral" does that'
+            )
         return [
             EditStep(index, SWAP_RULE, axis.name, swap, copies=copies, inside=inside, about=about(swap), copy=copy)
             for copy, swap in enumerate(swaps(step, axis.lexicon, matcher, index, where=where))

@@ -103,11 +103,23 @@ def cautions(dataset: Dataset, plan: Plan) -> tuple[str, ...]:
     return tuple(said)
 
 
-def losses(alike: int) -> tuple[str, ...]:
-    """What a reader of the report should know of what was lost: pairs whose two replies became the same text."""
-    if not alike:
-        return ()
-    return (
-        f"{alike:,} preference pairs have twice the same reply now, so nothing is to be learnt from them: the edited "
-        "words were all that differed",
-    )
+def losses(alike: int, emptied: int, rows: int) -> tuple[str, ...]:
+    """What a reader of the report should know of what was lost: replies of pairs that became one, texts that went.
+
+    Examples
+    --------
+    >>> losses(0, 4, 5)
+    ('4 of 5 rows have no text left: they were made of the dropped words only; with = "_" would leave a mark',)
+    """
+    said = []
+    if alike:
+        said.append(
+            f"{alike:,} preference pairs have twice the same reply now, so nothing is to be learnt from them: the "
+            "edited words were all that differed"
+        )
+    if emptied:
+        said.append(
+            f"{emptied:,} of {rows:,} rows have no text left: they were made of the dropped words only; "
+            'with = "_" would leave a mark'
+        )
+    return tuple(said)

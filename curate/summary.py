@@ -23,11 +23,13 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     name = report["plan"]["name"] or "plan"
     lines = folded(
         f"{name}{' (placebo)' if report['placebo'] else ''}: {report['input']['rows']:,} rows in, "
-        f"{report['output']['rows']:,} rows out; {touched['rows']:,} rows touched ({touched['share']:.1%})",
+        f"{report['output']['rows']:,} rows out; {_touched(touched)}",
         "  ",
     )
     for step in report["steps"]:
-        lines += folded(f"  {step['step']}. {step['do']} {step['axis']}: {_words(step)}", "     ")
+        told = report["plan"]["step"][step["step"] - 1]
+        mask = f' with "{told["with"]}"' if told["do"] == "scrub" else ""
+        lines += folded(f"  {step['step']}. {step['do']} {step['axis']}{mask}: {_words(step)}", "     ")
     lines += _findings(report) or _effects(report)
     kinds = [f"{counts[kind]:,} {kind}" for kind in ("edits", "copies", "drops", "weights") if counts[kind]]
     lines.append("  ledger: " + (", ".join(kinds) or "nothing changed"))
@@ -36,6 +38,14 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     if report["dry_run"]:
         lines += [table for step in report["steps"] if (table := tabulated(step))]
     return lines + _next(report)
+
+
+def _touched(touched: dict[str, Any]) -> str:
+    """Rows touched and their share; rows that are added are no share of those that came in."""
+    if not touched.get("added"):
+        return f"{touched['rows']:,} rows touched ({touched['share']:.1%})"
+    own = touched["changed"] + touched["dropped"]
+    return f"{own:,} of them changed or dropped, {touched['added']:,} added"
 
 
 def _findings(report: dict[str, Any]) -> list[str]:
@@ -57,8 +67,11 @@ def _findings(report: dict[str, Any]) -> list[str]:
         return []
     width = min(max(len(_named(one)) for one in shown), 29)
     lines = ["  before → after, the farthest from 0 of each axis, with 95 % intervals:"]
+    scrubbed = {step["axis"] for step in report["plan"]["step"] if step["do"] == "scrub" and not step.get("groups")}
     return lines + [
-        f"    {_cut(_named(one), width):<{width}} {_number(one['before'])} → {_number(one['after'])}" for one in shown
+        f"    {_cut(_named(one), width):<{width}} {_number(one['before'])} → "
+        f"{_number(one['after'], gone='words' if one['axis'] in scrubbed else 'rows')}"
+        for one in shown
     ]
 
 
@@ -70,9 +83,11 @@ def _named(one: dict[str, Any]) -> str:
     return f"{one['measure']} {group}" + (f": {one['label']}" if one["label"] is not None else "")
 
 
-def _number(found: dict[str, Any] | None) -> str:
+def _number(found: dict[str, Any] | None, *, gone: str = "rows") -> str:
+    """An estimate with its interval, or why there is none."""
     if found is None or found["estimate"] is None:
-        return "none"
+        few = found.get("n") if found is not None and gone == "rows" else None
+        return f"too few rows ({few:,})" if few else f"no such {gone} left"
     ends = [f"{found[end]:.2f}" if found[end] is not None else "?" for end in ("low", "high")]
     return f"{found['estimate']:5.2f} [{ends[0]}, {ends[1]}]"
 
@@ -112,14 +127,14 @@ def _words(step: dict[str, Any]) -> str:
                 words += f", {step['copies']:,} copies"
             if step.get("unsure"):
                 words += f"; {step['unsure']:,} left because the rules were not sure"
+            if step.get("names"):
+                words += f"; {step['names']:,} names left that are given to both or perhaps none"
             if step.get("protected"):
                 words += f"; {step['protected']:,} left in links, addresses, handles or code"
             if step.get("proxies"):
                 words += f"; {step['proxies']['words']:,} proxies"
             if step.get("agreed") or step.get("not_agreed"):
                 words += f"; {step.get('agreed', 0):,} verbs agreed, {step.get('not_agreed', 0):,} perhaps not"
-            if step.get("names"):
-                words += f", {step['names']:,} of them names of both or perhaps none"
             if step.get("mixed"):
                 words += f"; {step['mixed']:,} rows left with words of several groups"
             return words + (f"; {step['short']:,} could not be matched" if step.get("short") else "")

@@ -6,6 +6,7 @@ nearest right spelling. ``${NAME}`` in any string is replaced by the environment
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
@@ -114,6 +115,9 @@ Kept = Literal["urls", "emails", "handles", "code"]
 """Places in a text that edits leave alone unless a step's ``inside`` names them."""
 
 
+_WAYS = ("drop", "neutral")
+
+
 class ScrubStep(_Model):
     """Replace or remove the words of an axis, its learned proxies, or both.
 
@@ -143,6 +147,18 @@ class ScrubStep(_Model):
         if isinstance(value, bool):
             return "all" if value else None
         return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    @field_validator("with_", mode="after")
+    @classmethod
+    def _meant(cls, value: str) -> str:
+        """A misspelt "drop" or "neutral" would else be written into the texts."""
+        if not value.strip():
+            raise ValueError('an empty mask: use with = "drop"')
+        if value.isalpha() and value not in _WAYS:
+            near = difflib.get_close_matches(value.casefold(), _WAYS, n=1, cutoff=0.7)
+            if near:
+                raise ValueError(f'"{value}" is a mask that would be written into the texts; did you mean "{near[0]}"?')
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -215,8 +231,9 @@ class ResampleStep(_Model):
     Exactly one goal: ``level`` (two groups: 0 raw, 1 balanced, 2 mirrored), ``target = "independent"``, ``log_ratio``
     (the largest absolute log ratio that may be left: with two groups of each label's centred one, else of the positive
     label's rate with and without each group) or ``rate`` (the positive label's share in each group's rows: a number,
-    or "overall"). ``labels = "held"`` keeps the number of rows of each label; ``within =
-    "length"`` reaches the goal in each length bucket.
+    or "overall"). ``labels = "held"`` keeps the number of rows of each label; with a
+    level that is reached by dropping alone, every label keeps ``rows × fewer / more`` of its two groups at any level
+    (by repeating alone it gets ``rows × more / fewer``). ``within = "length"`` reaches the goal in each length bucket.
     """
 
     do: Literal["resample"]
@@ -428,7 +445,7 @@ def parse(raw: dict[str, Any], *, source: str = "config") -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        problems = [_problem(item) for item in error.errors(include_url=False)]
+        problems = _problems(error)
         lead = f"{source}: " if len(problems) == 1 else f"{source}: {len(problems)} problems\n  "
         raise InputError(lead + "\n  ".join(problems)) from None
 
@@ -464,19 +481,38 @@ Did you mean "reweight"?
         do, colon, axis = head.partition(":")
         if not colon or not axis or not all("=" in option for option in options):
             raise InputError(f'--do "{step}": write STEP:AXIS[,OPTION=VALUE], for example resample:pronouns,level=1')
-        values = dict(option.split("=", 1) for option in options)
-        found.append({"do": do, "axis": axis, **{key: _value(key, value) for key, value in values.items()}})
+        values: dict[str, str] = {}
+        for key, value in (option.split("=", 1) for option in options):
+            if key in values:
+                raise InputError(
+                    f'--do "{step}": option {key} is given twice; '
+                    + (f"write {key}={values[key]}+{value}" if key in _SEVERAL else "give it once")
+                )
+            values[key] = value
+        found.append({"do": do, "axis": axis, **{key: _value(step, key, value) for key, value in values.items()}})
     try:
         return Plan.model_validate({"step": found, "name": "inline"})
     except ValidationError as error:
-        raise InputError("\n  ".join(f"--do: {_problem(item)}" for item in error.errors(include_url=False))) from None
+        raise InputError("\n  ".join(f"--do: {problem}" for problem in _problems(error))) from None
 
 
-def _value(key: str, text: str) -> Any:
-    if key in ("groups", "inside", "exclude"):
-        return text.split("+")
+_SEVERAL = frozenset({"groups", "inside", "exclude", "to"})
+"""Options that take several values, with + between them."""
+
+
+def _value(step: str, key: str, text: str) -> Any:
     if key == "to" and ":" in text:
-        return dict(pair.split(":", 1) for pair in text.split("+") if ":" in pair)
+        pairs: dict[str, str] = {}
+        for pair in text.split("+"):
+            group, colon, other = pair.partition(":")
+            if not (group and colon and other):
+                raise InputError(f'--do "{step}": to: "{pair}" is no pair; write GROUP:GROUP, as in to=she:he+he:they')
+            if group in pairs:
+                raise InputError(f'--do "{step}": to: the group "{group}" is given twice')
+            pairs[group] = other
+        return pairs
+    if key in _SEVERAL and key != "to":
+        return text.split("+")
     if text in ("true", "false"):
         return text == "true"
     for kind in (int, float):
@@ -517,8 +553,48 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 _STEPS = frozenset({"scrub", "swap", "topup", "resample", "reweight"})
 
 
+_EITHER = {
+    "rate": "a number from 0 to 1, or overall", "proxies": "a whole number from 1 on, or all",
+    "to": "a group, opposite, random or others, or a table from group to group",
+    "cluster": "a column, or a list of columns",
+}  # fmt: skip
+"""What keys take that may be of several types: pydantic has one error for each."""
+
+_BRANCH = re.compile(r"(str|int|float|constrained-\w+|(literal|list|dict)\[.*)")
+_NO_NUMBER = {"float_parsing": "a number", "float_type": "a number", "int_parsing": "a whole number",
+              "int_type": "a whole number", "int_from_float": "a whole number"}  # fmt: skip
+
+
+def _problems(error: ValidationError) -> list[str]:
+    """Each mistake as one line, also where a key may be of several types."""
+    return list(dict.fromkeys(_problem(item) for item in _merged(error)))
+
+
+def _merged(error: ValidationError) -> list[Any]:
+    """Pydantic's errors, those of the types that one key may have as a single one."""
+    found: list[Any] = []
+    for item in error.errors(include_url=False):
+        location = item["loc"]
+        at = next(
+            (
+                at
+                for at, (key, part) in enumerate(pairwise(location))
+                if key in _EITHER and isinstance(part, str) and _BRANCH.fullmatch(part)
+            ),
+            None,
+        )
+        if at is None:
+            found.append(item)
+            continue
+        takes = _EITHER[str(location[at])]
+        merged = {"type": "either", "loc": location[: at + 1], "msg": takes, "input": item["input"]}
+        if not any(other["loc"] == merged["loc"] for other in found):
+            found.append(merged)
+    return found
+
+
 def _problem(item: Any) -> str:
-    """One pydantic error as a line a person can act on."""
+    """One error as a line a person can act on."""
     location = item["loc"]
     key = ""
     for before, part in zip((None, *location), location, strict=False):
@@ -534,6 +610,8 @@ def _problem(item: Any) -> str:
     found = item.get("input")
     shown = "" if item["type"] in ("missing", "value_error") or isinstance(found, dict | list) else f"; found {found!r}"
     message = item["msg"].removeprefix("Value error, ")
+    if item["type"] in _NO_NUMBER:
+        message = f"must be {_NO_NUMBER[item['type']]}"
     if item["type"] in ("literal_error", "union_tag_invalid"):
         expected = str(item["ctx"].get("expected") or item["ctx"].get("expected_tags"))
         options = re.findall(r"'([^']*)'", expected)

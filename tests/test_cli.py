@@ -194,6 +194,22 @@ def test_ctrl_c_is_130_and_says_how_to_go_on(monkeypatch, folder, here, capsys):
     assert "report/audit.json" not in files(here)
 
 
+@pytest.mark.parametrize("parts", [False, True])
+def test_a_curation_that_is_stopped_says_whether_anything_is_kept(monkeypatch, folder, here, capsys, parts):
+    import evenset.curate
+
+    def stopped(*_: object, **__: object) -> None:
+        if parts:
+            (here / "out" / ".evenset-parts").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evenset.curate, "run", stopped)
+    command = ["curate", str(folder / "comments.parquet"), "--do", "reweight:identity", "--out", "out"]
+    assert invoke(command) == 130
+    said = capsys.readouterr().err
+    assert ("goes on from there" in said, "Nothing was written" in said) == (parts, not parts)
+
+
 def cli(*arguments, **options):
     return subprocess.run(
         [sys.executable, "-m", "evenset.cli", *map(str, arguments)], capture_output=True, check=False, **options

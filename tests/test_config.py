@@ -80,3 +80,30 @@ def test_files_that_are_no_config(tmp_path, content, match):
         file.write_bytes(content)
     with pytest.raises(InputError, match=match):
         config.load(file)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("swap:pronouns,to=she:he,to=he:they", "option to is given twice; write to=she:he+he:they"),
+        ("scrub:identity,groups=gay,groups=straight", "option groups is given twice; write groups=gay+straight"),
+        ("scrub:pronouns,with=x,with=y", "option with is given twice; give it once"),
+        ("swap:pronouns,to=she:he+he", 'to: "he" is no pair; write GROUP:GROUP, as in to=she:he+he:they'),
+        ("resample:pronouns,rate=1.5", "rate: a number from 0 to 1, or overall; found 1.5"),
+        ("resample:pronouns,level=abc", "level: must be a number; found 'abc'"),
+        ("scrub:pronouns,proxies=0", "proxies: a whole number from 1 on, or all; found 0"),
+        ("scrub:pronouns,with=dorp", 'did you mean "drop"?'),
+        ("scrub:pronouns,with=netural", 'did you mean "neutral"?'),
+        ("scrub:pronouns,with=", 'use with = "drop"'),
+    ],
+)
+def test_mistakes_in_steps_of_the_command_line_take_one_line(step, message):
+    with pytest.raises(InputError) as caught:
+        config.inline_plan([step])
+    assert str(caught.value).endswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mask", ["_", "drop", "neutral", "[drop]", "person", "X"])
+def test_masks_that_are_no_slips(mask):
+    assert config.inline_plan([f"scrub:pronouns,with={mask}"]).step[0].with_ == mask

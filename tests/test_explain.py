@@ -235,6 +235,7 @@ def test_restore_refuses_what_is_not_of_one_curation(folder, tmp_path):
     written = pq.read_table(one / "data.parquet").to_pylist()
     written[2]["text"] += " By hand."
     pq.write_table(pa.Table.from_pylist(written), tmp_path / "hand.parquet")
+    refused('or "ledger.parquet" is the ledger of another curation', tmp_path / "hand.parquet", one / "ledger.parquet")
     refused("changed by hand", tmp_path / "hand.parquet", one / "ledger.parquet")
     pq.write_table(pa.Table.from_pylist(written[1:]), tmp_path / "fewer.parquet")
     refused("rows were added or removed by hand", tmp_path / "fewer.parquet", one / "ledger.parquet")

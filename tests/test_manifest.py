@@ -204,3 +204,81 @@ def test_measures_on_the_command_line(tmp_path, capsys):
     assert {one["measure"] for one in report["findings"]} >= {"npmi", "cramers_v"}
     assert cli.invoke([*command, "npmii", "--out", str(tmp_path / "other")]) == 2
     assert 'Did you mean "npmi"' in capsys.readouterr().err
+
+
+def test_the_summary_says_why_a_finding_is_gone():
+    before = {"estimate": 0.5, "low": 0.4, "high": 0.6, "n": 50}
+    gone = {"estimate": None, "low": None, "high": None, "n": 3}
+    report = {
+        "plan": {"name": "p", "step": []}, "placebo": False, "dry_run": False, "input": {"rows": 5}, "effect": {},
+        "output": {"rows": 9}, "touched": {"rows": 7, "share": 1.4, "added": 4, "changed": 2, "dropped": 1},
+        "steps": [], "notes": [], "counts": dict.fromkeys(("edits", "copies", "drops", "weights"), 0),
+        "findings": [
+            {"id": name, "axis": "a", "group": name, "label": "1", "measure": "label_log_ratio", "judged": True,
+             "before": before, "after": after}
+            for name, after in (("few", gone), ("lost", None))
+        ],
+    }  # fmt: skip
+    shown = "\n".join(lines_of(report))
+    assert "too few rows (3)" in shown
+    assert "no such rows left" in shown
+    assert "9 rows out; 3 of them changed or dropped, 4 added" in " ".join(shown.split())
+    assert "%" not in shown.splitlines()[0]
+    step = {"step": 1, "do": "scrub", "axis": "a", "edits": 2, "rows": 2}
+    scrubbed = {**report, "plan": {"name": "p", "step": [{"do": "scrub", "axis": "a", "with": "X"}]}, "steps": [step]}
+    shown = "\n".join(lines_of(scrubbed))
+    assert shown.count("no such words left") == 2
+    assert '1. scrub a with "X": 2 words in 2 rows' in shown
+
+
+def test_names_are_counted_beside_the_words_left():
+    from evenset.curate.summary import _words
+
+    step = {"do": "swap", "edits": 9, "rows": 9, "unsure": 3, "names": 2, "protected": 5}
+    assert _words(step) == (
+        "9 words in 9 rows; 3 left because the rules were not sure; 2 names left that are given to both or perhaps "
+        "none; 5 left in links, addresses, handles or code"
+    )
+
+
+def test_rows_without_text_are_counted():
+    rows = [{"text": text, "label": "ab"[k % 2]} for k, text in enumerate(["She", "he!", "she he", "her.", "The dog"])]
+    for step, said in (("scrub:pronouns,with=drop", True), ("scrub:pronouns", False)):
+        notes = " ".join(curate.run(open_data(rows, text="text", label="label"), inline_plan([step])).report["notes"])
+        assert ("4 of 5 rows have no text left" in notes) == said
+
+
+def test_what_a_step_cannot_do_is_said(tmp_path):
+    def notes(rows, step):
+        return " ".join(curate.run(open_data(rows, text="text", label="label"), inline_plan([step])).report["notes"])
+
+    same = [{"text": f"{('She', 'He')[k % 2]} ran {k}.", "label": "01"[k % 2]} for k in range(60)]
+    said = notes(same, "reweight:pronouns")
+    assert "cannot be made independent: no row of he with label 0; no row of she with label 1" in said
+    even = [{"text": row["text"], "label": "01"[k // 2 % 2]} for k, row in enumerate(same)]
+    assert "cannot be made" not in notes(even, "reweight:pronouns")
+    part = [row | {"label": None if k < 6 else row["label"]} for k, row in enumerate(even)]
+    assert "6 rows without a label keep weight 1" in notes(part, "reweight:pronouns")
+    said = notes([row | {"label": "0"} for row in even], "resample:pronouns,level=1")
+    assert 'every row has the same label "0", so only the numbers of the groups change' in said
+
+
+def test_a_topup_that_adds_nothing_names_the_remedy(tmp_path):
+    rows = [{"text": f"{('a gay', 'a straight')[k % 2]} man {k}", "label": "10"[k % 2]} for k in range(40)]
+    data = open_data(rows, text="text", label="label", positive="1")
+    for texts, said in ((["It ran."] * 3, "pool_label=label"), (["It ran."], "none of them where rows are wanted")):
+        pq.write_table(pa.table({"text": texts, "label": ["0"] * len(texts)}), tmp_path / "pool.parquet")
+        plan = inline_plan([f"topup:identity,pool={tmp_path / 'pool.parquet'}"])
+        assert said in " ".join(curate.run(data, plan).report["notes"])
+
+
+def test_notes_of_verbs_and_of_labels_that_are_held():
+    rows = [{"text": f"{('She', 'He', 'He')[k % 3]} ran {k}.", "label": "01"[k % 2]} for k in range(60)]
+    data = open_data(rows, text="text", label="label")
+    for step, said in (
+        ("swap:pronouns,to=they", "verbs are not agreed"),
+        ("swap:pronouns,to=she:they", "verbs are not agreed"),
+        ("resample:pronouns,level=1,labels=held", "held at rows × fewer / more of the two groups, 60 → 30 rows"),
+    ):
+        assert said in " ".join(curate.run(data, inline_plan([step])).report["notes"])
+    assert not curate.run(data, inline_plan(["swap:pronouns"])).report["notes"]

@@ -73,6 +73,9 @@ def test_names_are_paired_one_to_one_by_rank() -> None:
     assert {"hope", "grace", "may", "will", "mark", "art", "bill", "virginia"} <= apart
     assert {"chris", "kelly", "leslie"} <= {form for forms in slots("names", "unisex").values() for form in forms}
     assert all(form.capitalised for form in lexicon.forms)
+    plain = {form.text for form in lexicon.forms if not form.ambiguous}
+    assert not plain & {form.text for form in load("identity").forms}
+    assert not plain & {"german", "jesus", "dane", "kenya"}
     assert "bureau" in lexicon.source.casefold()
 
 

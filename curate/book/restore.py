@@ -184,7 +184,10 @@ def _check(changed: Dataset, book: Ledger) -> None:
     where = "elsewhere than in the words that it edited"
     if first >= 0:
         where = f"row {first + 1} no longer reads as it did, or rows changed places"
-    raise InputError(f'"{name}" was changed by hand after curation ({where}); restore the file that curation wrote')
+    raise InputError(
+        f'"{name}" was changed by hand after curation ({where}), or "{book.path.name}" is the ledger of another '
+        "curation; restore the file that curation wrote with the ledger beside it"
+    )
 
 
 def _weight_type(like: Dataset, book: Ledger) -> dict[str, Any]:
@@ -275,6 +278,9 @@ def _compared(like: Dataset, undone: Undone, book: Ledger) -> Iterator[Batch]:
                 raise InputError(f'the curated rows end before the original; is "{book.path.name}" their ledger?')
             left = pa.concat_arrays([left, part.text])
         if not same_bytes(own, left.slice(0, len(own))).all():
-            raise InputError("the curated rows, undone, are not those of the original: the ledger was changed by hand")
+            raise InputError(
+                "the curated rows, undone, are not those of the original: the ledger was changed by hand, or it is "
+                "that of another curation"
+            )
         left = left.slice(len(own))
         yield batch

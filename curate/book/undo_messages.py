@@ -172,7 +172,14 @@ def check_file(changed: Dataset, book: Ledger) -> None:
     where = "elsewhere than in the words that it edited"
     if first >= 0:
         where = f"row {first + 1} no longer reads as it did, or rows changed places"
-    raise InputError(f'"{name}" was changed by hand after curation ({where}); restore the file that curation wrote')
+    raise _by_hand(name, where, book)
+
+
+def _by_hand(name: str, where: str, book: Ledger) -> InputError:
+    return InputError(
+        f'"{name}" was changed by hand after curation ({where}), or "{book.path.name}" is the ledger of another '
+        "curation; restore the file that curation wrote with the ledger beside it"
+    )
 
 
 def compared(like: Dataset, undone: UndoneFile, book: Ledger) -> Iterator[Piece]:
@@ -206,7 +213,8 @@ def compared(like: Dataset, undone: UndoneFile, book: Ledger) -> Iterator[Piece]
             # Arrow compares the codes of dictionaries, which may differ where the values do not.
             if not own.equals(mine) and own.to_pylist() != mine.to_pylist():
                 raise InputError(
-                    "the curated rows, undone, are not those of the original: the ledger was changed by hand"
+                    "the curated rows, undone, are not those of the original: the ledger was changed by hand, or it is "
+                    "that of another curation"
                 )
             left = left.slice(own.num_rows)
         yield piece

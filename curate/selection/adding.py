@@ -122,6 +122,8 @@ def top_up(state: State, index: int, step: TopupStep) -> None:
         "excluded": [{"file": file, "column": column} for file, column, _ in excluded],
     }
     notes = _short_notes(index, filled, short)
+    if not len(rows):
+        notes += _none_notes(index, step, state.prepared.dataset.columns.label, pool, short, report["pool"])
     if state.aimed is None and step.pool_label is None:
         report["probe"] = _probed(state, axis, positive, pool, np.flatnonzero(names_one & free))
         notes += _probe_notes(index, report["probe"])
@@ -247,6 +249,22 @@ def _short_notes(index: int, cells: list[topup.Cell], short: int) -> list[str]:
     named = ", ".join(f"{name} {rows:,}" for name, rows in worst[:5])
     more = f" and {len(worst) - 5} more groups" if len(worst) > 5 else ""
     return [f"step {index + 1}: the pool lacks {short:,} rows: {named}{more}"]
+
+
+def _none_notes(
+    index: int, step: TopupStep, label: str | None, pool: topup.Pool, short: int, counts: dict[str, int]
+) -> list[str]:
+    """Why no row is added at all, and what would help."""
+    if not short:
+        return [f"step {index + 1} adds nothing: no group has more of the positive label than the rate asked for"]
+    why = f"of the pool's {counts['rows']:,} rows {counts['named']:,} name a group and {counts['usable']:,} can be used"
+    notes = [f"step {index + 1} adds nothing: {why}, none of them where rows are wanted; give another pool"]
+    if step.pool_label is None and label in pool.columns:
+        notes.append(
+            f'step {index + 1}: the pool has a column "{label}" as the data have; pool_label={label} says that these '
+            "are its rows' labels"
+        )
+    return notes
 
 
 def _first(state: State) -> int:

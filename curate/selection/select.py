@@ -24,6 +24,9 @@ from .copying import as_copies
 from .feasibility import feasibility
 from .tables import Table, holds, tabulate
 
+_AS_IT_WAS = 0.01
+"""Cramér's V that has fallen by less than this is what it was."""
+
 
 def select(
     prepared: Prepared, changer: Changer, counted: Census, copies: dict[int, Units], *, positive: str | None
@@ -111,7 +114,7 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
             state.units.keys(), cell.astype(np.int32), wanted.want.reshape(-1), salt=(state.seed, step.do, index)
         )
         state.times[index] = (label, times)
-        report = _said(index, wanted, cells) | {"feasibility": reach}
+        report = _said(index, step, wanted, cells) | {"feasibility": reach}
     else:
         times = _dealt_times(state, state.aimed, index, label)
     if not times.any():
@@ -130,12 +133,12 @@ def _resample(state: State, index: int, step: ResampleStep) -> None:
     }
 
 
-def _said(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> Report:
+def _said(index: int, step: ResampleStep, wanted: resample.Wanted, cells: dict[str, Any]) -> Report:
     """What a resampling leaves alone, what a reader should know, and the cells that it changes."""
     have, want = wanted.have.sum(axis=2), wanted.want.sum(axis=2)
     return {
         "left": list(wanted.left),
-        "notes": _left_notes(index, wanted, cells),
+        "notes": [*_held_notes(index, step, wanted), *_left_notes(index, wanted, cells)],
         "cells": [
             {
                 "label": cells["labels"][row],
@@ -149,9 +152,26 @@ def _said(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> Report:
     }
 
 
+def _held_notes(index: int, step: ResampleStep, wanted: resample.Wanted) -> list[str]:
+    """What held labels are at a level, where rows are only dropped or only repeated: not their sizes before."""
+    if step.level is None or step.labels != "held" or step.method == "mixed":
+        return []
+    size = "rows × fewer / more" if step.method == "under" else "rows × more / fewer"
+    return [
+        f"step {index + 1}: labels are held at {size} of the two groups, {int(wanted.have.sum()):,} → "
+        f'{int(wanted.want.sum()):,} rows at every level; method = "mixed" keeps their numbers'
+    ]
+
+
 def _left_notes(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> list[str]:
     """What was left alone, and which groups come to have too few rows to be judged."""
     notes = []
+    present = np.flatnonzero(wanted.have.sum(axis=(1, 2)))
+    if len(present) == 1:
+        notes.append(
+            f'step {index + 1}: every row has the same label "{cells["labels"][int(present[0])]}", so only the numbers '
+            "of the groups change and no association; is --label the right column?"
+        )
     if wanted.left:
         notes.append(f"step {index + 1} leaves what has too few rows for a ratio to be judged: {_named(wanted.left)}")
     held = holds(cells["patterns"], cells["groups"])
@@ -205,7 +225,10 @@ def _reweight(state: State, index: int, step: ReweightStep) -> None:
     over = (np.broadcast_to(found.raw, mass.shape) > step.cap).reshape(-1)
     capped = int(over[flat[inside]].sum())
     label = table.label[state.units.cell]
-    notes = [f"step {index + 1}: {note}" for note in found.notes]
+    notes = [f"step {index + 1}: {note}" for note in [*found.notes, *_stuck(found.report, mass, table)]]
+    if not inside.all():
+        keep = "are neither dropped nor repeated" if step.as_copies else "keep weight 1"
+        notes.append(f"step {index + 1}: {int((~inside).sum()):,} rows without a label {keep}")
     before = state.units.n
     report: Report = dict(found.report)
     if step.as_copies:
@@ -240,6 +263,20 @@ def _reweight(state: State, index: int, step: ReweightStep) -> None:
         },
         "notes": notes if state.aimed is None else [],
     }
+
+
+def _stuck(report: Report, mass: Floats, table: Table) -> list[str]:
+    """That weights leave an association as it was, where cells without rows cannot be given any."""
+    flat = mass.sum(axis=2)
+    labels, patterns = (np.flatnonzero(flat.sum(axis=axis) > 0) for axis in (1, 0))
+    empty = [(row, column) for row in labels for column in patterns if flat[row, column] == 0]
+    if not empty or report["cramers_v"] < reweight.cramers_v(flat) - _AS_IT_WAS:
+        return []
+    named = "; ".join(
+        f"no row of {' + '.join(table.patterns[column]) or 'no group'} with label {table.labels[row]}"
+        for row, column in empty[:3]
+    )
+    return [f"cannot be made independent: {named}{f' and {len(empty) - 3} more' if len(empty) > 3 else ''}"]
 
 
 def _copied(state: State, index: int, step: ReweightStep, table: Table, label: Ints, own: Floats, flat: Ints) -> Floats:

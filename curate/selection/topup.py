@@ -36,6 +36,8 @@ class Pool:
         False for texts that come again in the pool, all but one of them.
     label : string array or None
         What the pool says of its rows, where a column was named.
+    columns : tuple of str
+        Of its file.
     """
 
     text: Any
@@ -45,6 +47,7 @@ class Pool:
     members: dict[str, Membership]
     fresh: Bools
     label: Any = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,7 @@ def read_pool(
         {name: _joined(found) for name, found in parts.items()},
         fresh,
         pa.chunked_array(labels, pa.string()).combine_chunks() if labels else None,
+        tuple(dataset.names),
     )
 
 

@@ -214,7 +214,8 @@ class Words:
             return self.lexicon.group_index(peers[1 - peers.index(own.name)])
         raise InputError(
             f'{self.where}to = "opposite": the lexicon "{self.lexicon.name}" does not say what the opposite of '
-            f'"{own.name}" is; use to = "random", name a group, or give groups = [...] that have one'
+            f'"{own.name}" is; use to = "random", name a group, or give groups that have one: groups = [...], on '
+            "the command line groups=a+b"
         )
 
     def family(self, group: int) -> list[int]:
