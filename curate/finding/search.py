@@ -33,7 +33,7 @@ _RUNGS = 6  # of a ladder of strengths, for the curve
 _HALVINGS = 4  # between what is not enough and what cannot be done
 _PAIRS = 12  # compositions whose strengths are turned down
 _TRIES = 10  # plans that are carried out before the search gives up
-_MARGIN = 0.85
+_MARGIN = (0.5, 0.97)  # least and most of its margin that a family keeps when one of its plans has missed
 _RATIOS = ("label_log_ratio", "log_ratio_centred")
 
 
@@ -335,8 +335,12 @@ class _Search:
             if best is None or best.by == "rows":
                 return self.found(best)
             self.say(f"carrying out {best.name} to see whether it does")
-            if not self.on_rows(tuple(best.plan.step)).reaches:
-                margins[_family(best)] = margins.get(_family(best), 1.0) * _MARGIN
+            done = self.on_rows(tuple(best.plan.step))
+            if not done.reaches:
+                # As far inside as this one was off, within bounds.
+                margin = margins.get(_family(best), 1.0)
+                off = best.excess / done.excess if done.excess else 1.0
+                margins[_family(best)] = min(max(off, _MARGIN[0] * margin), _MARGIN[1] * margin)
         best = min((one for one in self.reaching() if one.by == "rows"), key=_rank, default=None)
         untried = sum(one.by == "counts" and (best is None or _rank(one) < _rank(best)) for one in self.reaching())
         if untried:
