@@ -94,10 +94,11 @@ def _none_left(
 ) -> str:
     """That a share which is more than none would get no row, and the nearest level at which it gets one."""
     assert step.level is not None
+    wanted = step.level
     at = int(np.argmin(sizes))
     share = counts[at] / sum(counts)
-    share += step.level * (0.5 - share)
-    near = sorted((k / _PER_LEVEL for k in range(2 * _PER_LEVEL + 1)), key=lambda level: abs(level - step.level))
+    share += wanted * (0.5 - share)
+    near = sorted((k / _PER_LEVEL for k in range(2 * _PER_LEVEL + 1)), key=lambda level: abs(level - wanted))
     level = next((level for level in near if all(_sized(*counts, level, step.method, held=held))), None)
     reached = "no level leaves it one" if level is None else f"the nearest level that leaves it one is {level:g}"
     return (

@@ -89,8 +89,10 @@ def fewest(prepared: Prepared, step: ScrubStep, scrub: Scrub, words: Sequence[tu
     """
     target = step.leakage
     assert target is not None
-    name = ("leakage", step.axis, tuple(words), target, scrub.own, scrub.groups, tuple(step.inside))
-    name = (*name, step.ambiguous, step.audit)
+    name = (
+        "leakage", step.axis, tuple(words), target, scrub.own, scrub.groups, tuple(step.inside),
+        step.ambiguous, step.audit,
+    )  # fmt: skip
     found: Fewest = prepared.remembered(name, lambda: _fewest(prepared, step, scrub, words, target))
     return found
 
