@@ -4,8 +4,9 @@ A plan edits words (`scrub`, `swap`), copies and adds rows (`swap` with augment,
 weights them (`reweight`), in this order. Everything random is a function of seed and row key, so neither the order of
 the rows nor the size of a batch matters; every step has a placebo. `run` applies a plan, `prepare` readies a dataset
 for many runs, `restore` undoes a curation from its ledger, `preview` says from an audit's counts what steps would do,
-`search` finds the smallest plan that brings findings under limits, `explain` says what happened to a row and why. Its own
-rooms: words, selection, book (the ledger), finding (the search) and writing (files, parts, processes).
+`search` finds the smallest of the plans it tries that brings findings under limits, `explain` says what happened to a
+row and why. Its own rooms: words, selection, book (the ledger), finding (the search) and writing (files, parts,
+processes).
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Changer:
             unsure[step.index] = real.unsure
             aimed = merged([aimed, real.edits])
             if self.placebo:
-                lots = self._placebo(step, chunk, real, joined([kept, made]))
+                lots = self._placebo(step, chunk, real, joined([kept, made]), counts[step.index])
                 short[step.index] = real.edits.n - lots.n
                 made = merged([made, lots])
         if not self.placebo:
@@ -141,7 +141,7 @@ class Changer:
             if chunk.paired:  # a copy of a pair has both its replies
                 rows = distinct(np.concatenate([rows & ~1, rows | 1]))
             if self.placebo:
-                lots = self._placebo(step, chunk, real, joined([kept, made]))
+                lots = self._placebo(step, chunk, real, joined([kept, made]), counts[step.index])
                 short[step.index] = short.get(step.index, 0) + own.n - lots.n
                 own = lots
             copied = np.zeros(chunk.n, np.bool_)
@@ -149,7 +149,7 @@ class Changer:
             copies.append(Copies(step, rows, merged([made.of_rows(copied), own]), own, real.unsure))
         return Changes(made, tuple(copies), unsure, short, counts)
 
-    def _placebo(self, step: EditStep, chunk: Chunk, real: _Real, taken: Edits) -> Edits:
+    def _placebo(self, step: EditStep, chunk: Chunk, real: _Real, taken: Edits, counts: Counter[str]) -> Edits:
         """As many changes of the same kind to random words of the same rows and frequency."""
         if self.vocabulary is None:
             return NONE
@@ -157,7 +157,8 @@ class Changer:
         assert tokens is not None
         lots = Lots(self.vocabulary, (self.seed, "placebo", step.variant - 1))
         own = _each(real.token, real.length, step.matches(chunk.scanned))
-        drawn, band = lots.tokens(tokens, own, real.edits, chunk.keys, taken)
+        drawn, band, off_band = lots.tokens(tokens, own, real.edits, chunk.keys, taken)
+        counts["off_band"] += off_band
         how = step.how
         if isinstance(how, Swap | Neutral):
             words = lots.words(tokens, drawn, band, chunk.keys, how.words.tokens)

@@ -85,7 +85,7 @@ class Lots:
 
     def tokens(
         self, tokens: Tokens, matches: Matches, real: Edits, keys: Keys, taken: Edits
-    ) -> tuple[Ints, npt.NDArray[np.int64]]:
+    ) -> tuple[Ints, npt.NDArray[np.int64], int]:
         """A random other token of the same row and, if there is one, of the same band, for every real edit.
 
         Parameters
@@ -107,9 +107,11 @@ class Lots:
             Ascending. Fewer than edits where a row has no other words left.
         bands : int64 array
             Of each of them.
+        off_band : int
+            Tokens of another band than that of the edit, because the row had none of it left.
         """
         if not real.n:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), 0
         rows = distinct(real.row)
         candidates = np.concatenate([np.arange(tokens.splits[row], tokens.splits[row + 1]) for row in rows.tolist()])
         candidates = candidates[~_within(matches, candidates)]
@@ -119,9 +121,9 @@ class Lots:
         place = (candidates - tokens.splits[row]).astype(np.uint64)
         lot = mix(combine(keys[row], place), salt=self.salt)
         wanted = np.minimum(band_of[real.token], band_of[real.token + real.length - 1])
-        drawn = _drawn(row, band_of[candidates], lot, real.row, wanted)
+        drawn, off_band = _drawn(row, band_of[candidates], lot, real.row, wanted)
         chosen = np.sort(candidates[drawn])
-        return chosen, band_of[chosen]
+        return chosen, band_of[chosen], off_band
 
     def words(self, tokens: Tokens, token: Ints, band: Ints, keys: Keys, avoid: frozenset[str]) -> list[str]:
         """A random word of the same band for each token, in its capitals, and never the token itself."""
@@ -206,10 +208,14 @@ def _within(matches: Matches, tokens: Ints) -> Bools:
     return result
 
 
-def _drawn(row: Ints, band: Ints, lot: Keys, wanted_row: Ints, wanted_band: Ints) -> Ints:
-    """For each wanted (row, band) another candidate: of that band, or else of the nearest one that has any left."""
+def _drawn(row: Ints, band: Ints, lot: Keys, wanted_row: Ints, wanted_band: Ints) -> tuple[Ints, int]:
+    """For each wanted (row, band) another candidate: of that band, or else of the nearest one that has any left.
+
+    Also how many are of another band than the one wanted.
+    """
     have = np.arange(len(row))
     drawn: list[Ints] = []
+    off_band = 0
     left_row, left_band = wanted_row, wanted_band
     for distance in sorted(range(-_MOST_BANDS, _MOST_BANDS + 1), key=lambda d: (abs(d), d)):
         if not len(left_row) or not len(have):
@@ -224,9 +230,10 @@ def _drawn(row: Ints, band: Ints, lot: Keys, wanted_row: Ints, wanted_band: Ints
         place = np.searchsorted(key, ordered, side="left") + rank
         met = (place < np.searchsorted(key, ordered, side="right")) & inside[turn]
         drawn.append(have[place[met]])
+        off_band += int(met.sum()) if distance else 0
         missed = np.sort(turn[~met])
         left_row, left_band = left_row[missed], left_band[missed]
         free = np.isin(row[have], left_row)
         free[place[met]] = False
         have = have[free]
-    return np.concatenate(drawn) if drawn else np.zeros(0, np.int64)
+    return (np.concatenate(drawn) if drawn else np.zeros(0, np.int64)), off_band

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import evenset.data
 from evenset.curate import Curation, prepare, run
-from evenset.curate.placebo import Vocabulary
+from evenset.curate.placebo import Vocabulary, _drawn
 from evenset.data.config import Plan, parse
 from evenset.data.tokens import tokenize
 
@@ -58,6 +58,16 @@ def test_the_words_drawn_are_as_frequent_as_those_of_the_step() -> None:
     # gay and asian are in 40 rows each; of the other words only friends and foes (60) are in that band.
     edits = [edit["before"] for edit in curate(SCRUB).ledger.to_pylist()]
     assert set(edits) == {"friends", "foes"}
+
+
+def test_draws_from_another_band_are_counted() -> None:
+    row, lot = np.array([0, 0, 1]), np.arange(3, dtype=np.uint64)
+    drawn, off_band = _drawn(row, np.array([3, 5, 4]), lot, np.array([0, 0, 1]), np.array([3, 3, 4]))
+    assert sorted(drawn.tolist()) == [0, 1, 2]
+    assert off_band == 1
+    step = curate(SCRUB).report["steps"][0]
+    assert 0 <= step["off_band"] <= step["edits"]
+    assert "off_band" not in curate(SCRUB, placebo=False).report["steps"][0]
 
 
 def test_masks_and_words_are_written_as_the_step_does() -> None:

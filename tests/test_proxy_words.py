@@ -9,10 +9,12 @@ import pytest
 
 import evenset.data
 from evenset import audit
+from evenset.audit.texts.hiding import hiding
 from evenset.audit.texts.leakage import leakage
 from evenset.audit.texts.sampling import draw
 from evenset.curate import Curation, prepare, run
 from evenset.curate.prepare import Prepared
+from evenset.curate.words import proxy_leakage
 from evenset.data.axes import parse_axes
 from evenset.data.config import parse
 from evenset.data.dataset import Dataset
@@ -174,7 +176,36 @@ def test_a_target_that_cannot_be_met_says_the_nearest(prepared: Prepared) -> Non
     found = made.report["steps"][0]["proxies"]
     assert found["words"] == 1
     assert not found["leakage"]["met"]
-    assert any("cannot be reached: nearest is AUC" in note for note in made.report["notes"])
+    assert any(
+        "was not reached with the proxies that the audit lists (1): nearest is AUC" in note
+        for note in made.report["notes"]
+    )
+
+
+def test_other_rows_say_the_leakage_than_those_that_choose(
+    prepared: Prepared, bios: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = curate(prepared, leakage=0.7)
+    assert not whole.report["steps"][0]["proxies"]["leakage"]["halved"]
+    assert any("too few rows for halves" in note for note in whole.report["notes"])
+    monkeypatch.setattr(proxy_leakage, "LEAST_HALVED", 500)
+    made = curate(prepare(bios, ["pronouns"]), leakage=0.7)
+    found = made.report["steps"][0]["proxies"]
+    told = found["leakage"]
+    assert told["halved"]
+    assert told["met"] == (told["estimate"] <= 0.7)
+    assert dict(told["tried"])[found["words"]] <= 0.7
+    assert dict(told["tried"])[found["words"]] != told["estimate"]
+    assert any("the AUC is of the other half" in note for note in made.report["notes"])
+
+
+def test_halves_of_a_sample_share_no_row(bios: Dataset) -> None:
+    axis = parse_axes(["pronouns"], names=bios.names)[0]
+    sample = hiding(draw(bios, [axis]), axis)
+    one, other = (half.chosen[0][0] for half in proxy_leakage._halves(sample))
+    assert sorted([*one.tolist(), *other.tolist()]) == sorted(sample.chosen[0][0].tolist())
+    assert not set(sample.cluster[one].tolist()) & set(sample.cluster[other].tolist())
+    assert 0.4 < len(one) / len(sample.chosen[0][0]) < 0.6
 
 
 def test_learned_once_for_all_seeds(bios: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

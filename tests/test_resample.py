@@ -91,7 +91,13 @@ def test_level_2_mirrors() -> None:
 )
 def test_levels_meet_their_share_to_the_nearest_row(counts: list[tuple[int, int]], level: float, method: str) -> None:
     have = np.array(counts)
-    want = to_level(have, level=level, method=method, groups=("she", "he")).want
+    try:
+        want = to_level(have, level=level, method=method, groups=("she", "he")).want
+    except InputError:  # no row would be left of a group, and only by dropping, and only beyond balance
+        assert method == "under"
+        assert level > 1
+        return
+    assert (want > 0).all()
     assert (want <= have).all() if method == "under" else (want >= have).all()
     assert ((want == have).any(axis=1)).all()
     share = have[:, 0] / have.sum(axis=1)
@@ -104,6 +110,24 @@ def test_levels_meet_their_share_to_the_nearest_row(counts: list[tuple[int, int]
         goal = target[row] if column == 0 else 1 - target[row]
         if 0 < goal < 1:
             assert abs(want[row, column] - other * goal / (1 - goal)) <= 0.5 + 1e-6
+
+
+def test_a_level_that_leaves_no_row_of_a_group_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r'would keep no row of group "she".*nearest level that leaves') as error:
+        to_level(np.array([[990, 10]]), level=2.0, method="under", groups=("she", "he"))
+    reached = float(str(error.value).split("leaves it one is ")[1].split(". ")[0])
+    assert 1 < reached < 2
+    assert to_level(np.array([[990, 10]]), level=reached, method="under", groups=("she", "he")).want.all()
+    with pytest.raises(InputError):
+        to_level(np.array([[990, 10]]), level=reached + 0.002, method="under", groups=("she", "he"))
+
+
+def test_rows_that_are_written_very_often_are_named() -> None:
+    counts = {("nurse", "she"): 60, ("nurse", "he"): 3, ("judge", "she"): 5, ("judge", "he"): 9}
+    said = [note for note in curate(counts, level=1.0, method="over").report["notes"] if "times on average" in note]
+    assert len(said) == 1
+    assert "nurse × he (20 times)" in said[0]
+    assert "judge" not in said[0]
 
 
 def test_a_label_with_one_group_only_cannot_be_balanced() -> None:

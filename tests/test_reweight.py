@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as hnp
 
 import evenset.data
 from evenset.curate import Curation, run
-from evenset.curate.selection.reweight import capped, cramers_v, kamiran_calders, per_term
-from evenset.data.config import Plan, parse
+from evenset.curate.selection.reweight import capped, cramers_v, factors, kamiran_calders, per_term
+from evenset.data.config import Plan, ReweightStep, parse
 from evenset.data.errors import InputError
 
 TEXTS = {"gay": "a gay man", "asian": "an asian man", "both": "a gay asian", "none": "a man"}
@@ -114,6 +114,22 @@ def test_rows_at_the_cap_are_counted_and_the_margins_told() -> None:
     assert report["capped"] > 0
     assert report["most"] == pytest.approx(2)
     assert report["label_off"] > 0.01
+
+
+def test_what_the_cap_leaves_is_told_beside_what_the_weights_leave() -> None:
+    # Two buckets, each unlike the other: weights within buckets leave an association over all of them.
+    mass = np.array([[[50.0, 5.0], [10.0, 300.0]], [[2.0, 60.0], [338.0, 20.0]]])
+    cells = {"patterns": [(), ("gay",)], "labels": ["0", "1"]}
+    step = ReweightStep.model_validate({"do": "reweight", "axis": "identity", "within": "length", "cap": 2})
+    found = factors(step, mass, **cells)
+    free = factors(step.model_copy(update={"cap": 1e6}), mass, **cells)
+    assert free.report["cramers_v"] > 0.01
+    assert found.report["cramers_v_uncapped"] == pytest.approx(free.report["cramers_v"])
+    assert free.report["cramers_v_within"]["after"] == pytest.approx(0, abs=1e-9)
+    assert found.report["cramers_v_within"]["after"] > 0.01
+    more = found.report["cramers_v"] - free.report["cramers_v"]
+    assert f"the cap changes the Cramér's V that is left by {more:+.3g}" in found.notes[0]
+    assert "within length buckets by +" in found.notes[0]
 
 
 def test_input_weights_multiply() -> None:

@@ -1,4 +1,4 @@
-"""The search for the smallest plan: what it computes is what a curation does, and what it finds is the smallest."""
+"""The search for a small plan: what it computes is what a curation does, and it finds the smallest of those tried."""
 
 import json
 import random
@@ -12,8 +12,11 @@ import pytest
 
 from evenset import audit, cli, curate
 from evenset.audit.contrasts import log_ratio_centred
-from evenset.curate.finding.candidates import spelt
+from evenset.audit.findings import Finding
+from evenset.curate.finding.candidates import Candidate, spelt
 from evenset.curate.finding.outcome import Frame, Outcome
+from evenset.curate.finding.search import _Search
+from evenset.curate.finding.until import parse, standing
 from evenset.curate.prepare import census, prepare
 from evenset.data import open as open_data
 from evenset.data.config import inline_plan, load
@@ -168,6 +171,61 @@ def test_two_limits_on_two_axes_need_two_steps():
     assert {step.axis for step in found.best.plan.step} == {"pronouns", "identity"}
     assert not any(one.reaches for one in found.candidates if len(one.plan.step) == 1)
     assert all(one.size <= 0.05 for one in found.best.standings)
+
+
+class _Tries(_Search):
+    """A search of plans made up, of which some keep the limits on the rows."""
+
+    def __init__(self, plans, keep):
+        self.seen = {name: _made(name, touched, excess) for name, (touched, excess) in plans.items()}
+        self.keep, self.said, self.tried = keep, [], []
+        self.say = self.said.append
+
+    def on_rows(self, steps):
+        name = spelt(steps[0])
+        self.tried.append(name)
+        one = self.seen[name]
+        self.seen[name] = _made(name, one.touched, one.excess if name in self.keep else 1.2, by="rows")
+        return self.seen[name]
+
+    def found(self, best, untried=0):
+        return best, untried
+
+
+def _made(name, touched, excess, by="counts"):
+    limit = parse("cramers_v:pronouns:<=0.1")
+    finding = Finding("pronouns", "", "", "cramers_v", 0.1 * excess, 0, 1, 90, "")
+    return Candidate(inline_plan([name]), touched, (standing(limit, [finding]),), by)
+
+
+def test_a_plan_that_misses_on_the_rows_speaks_for_its_family_alone():
+    def log_ratio(value):
+        return f"resample:pronouns,log_ratio={value}"
+
+    plans = {log_ratio(0.2): (10, 0.99), log_ratio(0.19): (11, 0.95), log_ratio(0.1): (30, 0.5)}
+    plans |= {"resample:pronouns,level=0.5": (20, 0.98)}
+    tries = _Tries(plans, {"resample:pronouns,level=0.5", log_ratio(0.1)})
+    best, untried = tries.verified()
+    # The second is of the family that missed; the next family is tried at its own margin.
+    assert tries.tried == [log_ratio(0.2), "resample:pronouns,level=0.5"]
+    assert (best.touched, untried) == (20, 0)
+    tries = _Tries(plans, {log_ratio(0.19)})
+    assert tries.verified()[0].touched == 11
+
+
+def test_the_search_says_when_it_has_carried_out_as_many_as_it_does():
+    plans = {f"resample:pronouns,level={0.01 * k:g}": (k, 0.99) for k in range(1, 15)}
+    tries = _Tries(plans, ())
+    assert tries.verified() == (None, 4)
+    assert len(tries.tried) == 10
+    assert "4 more keep the limits by counts" in tries.said[-1]
+
+
+def test_a_limit_on_one_group_says_that_steps_act_on_the_whole_axis():
+    found = curate.search(rows(TWO), ["log_ratio_centred:pronouns:she/he<=0.2"], axes=["pronouns"])
+    assert "the smallest of" in found.summary()
+    assert "whole axis" in " ".join(found.summary().split())
+    assert "whole axis" not in curate.search(rows(TWO), ["cramers_v:pronouns<=0.2"], axes=["pronouns"]).summary()
 
 
 def test_texts_are_changed_only_where_that_is_allowed():

@@ -1,1 +1,1 @@
-"""The search for the smallest plan that brings findings under their limits."""
+"""The search, of the plans tried, for the smallest that brings findings under their limits."""

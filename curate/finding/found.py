@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...audit.findings import MINIMUM_ROWS
 from ...data.config import Plan
 from ...data.dataset import Dataset
 from ..summary import folded
@@ -34,10 +35,13 @@ class Found:
     before : tuple of Standing
         One a limit, of the data as they are.
     best : Candidate or None
-        The plan that touches fewest rows, carried out and audited; None where nothing had to be done, or no plan keeps
-        all limits.
+        The plan that touches fewest rows of those tried, carried out and audited; None where nothing had to be done, or
+        no plan that was carried out keeps all limits.
     candidates : tuple of Candidate
         All plans that were looked at, those that touch fewest rows first.
+    untried : int
+        Plans that would touch fewer rows and keep the limits by counts, but were not carried out: the search had
+        carried out as many as it does.
     """
 
     dataset: Dataset = field(repr=False)
@@ -47,6 +51,7 @@ class Found:
     before: tuple[Standing, ...]
     best: Candidate | None
     candidates: tuple[Candidate, ...] = field(repr=False)
+    untried: int = 0
 
     @property
     def needless(self) -> bool:
@@ -80,6 +85,7 @@ class Found:
             "needless": self.needless,
             "best": None if self.best is None else self.best.to_dict(),
             "nearest": None if nearest is None else nearest.to_dict(),
+            "untried": self.untried,
             "candidates": [one.to_dict() for one in self.candidates],
         }
 
@@ -172,11 +178,11 @@ def _lines(found: Found) -> list[str]:
     if found.needless:
         lines.append("nothing to do: the data keep the limits as they are")
         return lines + [_standing(one) for one in found.before]
-    tried = f"{len(found.candidates):,} plans looked at"
+    tried = f"{len(found.candidates):,} plans tried"
     best = found.best
     if best is not None:
         share = (best.touched or 0) / found.rows if found.rows else 0.0
-        lines.append(f"found: {best.touched:,} of {found.rows:,} rows touched ({share:.1%}); {tried}")
+        lines.append(f"found: {best.touched:,} of {found.rows:,} rows touched ({share:.1%}); the smallest of {tried}")
         lines += [line for part in best.to_dict()["do"] for line in folded(f"  --do {part}", "    ")]
         lines += [_standing(after, before) for before, after in zip(found.before, best.standings, strict=True)]
         others = [one for one in found.candidates if one.reaches and one.name != best.name]
@@ -186,7 +192,7 @@ def _lines(found: Found) -> list[str]:
         for one in list(kinds.values())[:3]:
             if one.plan.step[0].do != best.plan.step[0].do:
                 lines += folded(f"  instead {one.name}: {one.touched:,} rows touched", "    ")
-        return lines
+        return lines + _untried(found) + _wider(found)
     lines.append(f"no plan keeps {'the limit' if len(found.before) == 1 else 'all limits'}; {tried}")
     nearest = found.nearest
     if nearest is None:
@@ -195,8 +201,27 @@ def _lines(found: Found) -> list[str]:
         return lines + [line for problem in list(problems)[:3] for line in folded(f"    {problem}", "    ")]
     lines += folded(f"  the nearest, {nearest.touched:,} rows touched: {nearest.name}", "    ")
     lines += [_standing(after, before) for before, after in zip(found.before, nearest.standings, strict=True)]
+    lines += _untried(found)
     lines.append("  raise the limit, or allow other steps: --allow reweight,resample,swap,topup,scrub")
     return lines
+
+
+def _untried(found: Found) -> list[str]:
+    """That the search stopped before it had carried out all that might do."""
+    if not found.untried:
+        return []
+    fewer = " with fewer rows" if found.best is not None else ""
+    said = f"  {found.untried:,} more plans keep the limits by counts{fewer}, and were not carried out: too many tries"
+    return folded(said, "    ")
+
+
+def _wider(found: Found) -> list[str]:
+    """That a limit on one group is reached by changing all of its axis."""
+    groups = list(dict.fromkeys(one.limit.group for one in found.before if one.limit.group))
+    if not groups:
+        return []
+    one = f"a limit names {', '.join(groups)} only, and steps act on the whole axis, so fewer rows might do"
+    return folded(f"  {one}", "    ")
 
 
 def _standing(after: Standing, before: Standing | None = None) -> str:
@@ -212,7 +237,9 @@ def _standing(after: Standing, before: Standing | None = None) -> str:
         sure = {True: "all intervals are within", False: "one is certainly beyond", None: "the intervals cannot tell"}
         said = [f"farthest {named} {worst.estimate:.2f} [{worst.low:.2f}, {worst.high:.2f}]", sure[after.certain]]
     if after.thin:
-        said.append(f"{after.thin} of {len(after.counted)} on few rows now")
+        said.append(
+            f"{after.thin} of {len(after.counted)} now on fewer than {MINIMUM_ROWS} rows, counted by estimate as before"
+        )
     if after.few:
         said.append(f"{after.few} not counted, too few rows")
     if after.lost:

@@ -1,4 +1,4 @@
-"""The smallest plan, by rows touched, that brings findings under limits.
+"""The smallest of the plans tried, by rows touched, that brings findings under limits.
 
 Selection and weights are computed on counts (`outcome`), so hundreds of plans cost seconds whatever the data's size;
 steps that change texts are tried on all rows. What is found is carried out and audited before it is believed.
@@ -25,6 +25,7 @@ from ..writing.write import open_again
 from .candidates import KINDS, Candidate, Knob, knobs, on_rows, spelt
 from .found import Found
 from .outcome import Frame, Outcome
+from .tradeoff import kind_of
 from .until import Limit, Standing, bound, parse, reached, standing
 
 ALLOWED = ("reweight", "resample")
@@ -32,7 +33,7 @@ _RUNGS = 6  # of a ladder of strengths, for the curve
 _HALVINGS = 4  # between what is not enough and what cannot be done
 _PAIRS = 12  # compositions whose strengths are turned down
 _TRIES = 10  # plans that are carried out before the search gives up
-_MARGIN = 0.85
+_MARGIN = (0.5, 0.97)  # least and most of its margin that a family keeps when one of its plans has missed
 _RATIOS = ("label_log_ratio", "log_ratio_centred")
 
 
@@ -47,7 +48,7 @@ def search(
     seed: int = 0,
     say: Callable[[str], None] | None = None,
 ) -> Found:
-    """Look for the plan that touches fewest rows and keeps all limits.
+    """Of the plans tried, find the one that touches fewest rows and keeps all limits.
 
     Parameters
     ----------
@@ -81,9 +82,10 @@ def search(
     -----
     Rows touched: rows dropped, rows added (repeated, copied, from a pool), and rows kept that have an edit or another
     weight than the mean, each row once. Estimates are compared with the limits, not intervals; `until.Standing.certain`
-    says whether the intervals agree. A finding that loses so many rows that it no longer counts keeps no limit, unless
-    a scrub hides its words. Steps alone come first, each as weak as the limits allow; pairs of two only where no step
-    alone is enough.
+    says whether the intervals agree. A finding that counted before still counts by its estimate on however few rows
+    (`until.Standing.thin` of them are on fewer than 30); one that is no more keeps no limit, unless a scrub hides its
+    words. Steps act on whole axes also where a limit names one group, so fewer rows might do. Steps alone come first,
+    each as weak as the limits allow; pairs of two only where no step alone is enough. At most 10 plans are carried out.
 
     Examples
     --------
@@ -319,25 +321,36 @@ class _Search:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def verified(self) -> Found:
-        """The best plan that does on the rows what the counts say.
+        """The plan of fewest rows, of those that keep the limits by counts, that keeps them on the rows too.
 
         Where chance spreads rows over the other axes otherwise than in proportion, a plan that just keeps the limits on
-        paper may miss them; then one that is further inside is next.
+        paper may miss them; then one of its family that is further inside is next, and other families as they are.
         """
-        margin = 1.0
+        margins: dict[str, float] = {}
         for _ in range(_TRIES):
-            near = [one for one in self.reaching() if one.by == "rows" or one.excess <= margin]
-            if not near:
-                break
-            best = min(near, key=_rank)
-            if best.by == "rows":
+            left = self.reaching()
+            near = [one for one in left if one.by == "rows" or one.excess <= margins.get(_family(one), 1.0)]
+            # Where every family has missed by its margin, what is left of them may still do.
+            best = min(near or left, key=_rank, default=None)
+            if best is None or best.by == "rows":
                 return self.found(best)
             self.say(f"carrying out {best.name} to see whether it does")
-            if not self.on_rows(tuple(best.plan.step)).reaches:
-                margin *= _MARGIN
-        return self.found(min((one for one in self.reaching() if one.by == "rows"), key=_rank, default=None))
+            done = self.on_rows(tuple(best.plan.step))
+            if not done.reaches:
+                # As far inside as this one was off, within bounds.
+                margin = margins.get(_family(best), 1.0)
+                off = best.excess / done.excess if done.excess else 1.0
+                margins[_family(best)] = min(max(off, _MARGIN[0] * margin), _MARGIN[1] * margin)
+        best = min((one for one in self.reaching() if one.by == "rows"), key=_rank, default=None)
+        untried = sum(one.by == "counts" and (best is None or _rank(one) < _rank(best)) for one in self.reaching())
+        if untried:
+            self.say(
+                f"{_TRIES} plans were carried out, which is as many as a search tries; {untried:,} more keep the "
+                "limits by counts and were not carried out"
+            )
+        return self.found(best, untried)
 
-    def found(self, best: Candidate | None) -> Found:
+    def found(self, best: Candidate | None, untried: int = 0) -> Found:
         return Found(
             dataset=self.prepared.dataset,
             axes=tuple(self.names),
@@ -346,6 +359,7 @@ class _Search:
             before=self.before,
             best=best,
             candidates=tuple(sorted(self.seen.values(), key=_rank)),
+            untried=untried,
         )
 
 
@@ -353,6 +367,11 @@ def _rank(candidate: Candidate) -> tuple[float, int, str]:
     """Fewest rows first; of equals the shorter plan, then by name: nothing depends on the order of trying."""
     touched = float("inf") if candidate.touched is None else candidate.touched
     return touched, len(candidate.plan.step), candidate.name
+
+
+def _family(candidate: Candidate) -> str:
+    """Plans that differ in nothing but their strength."""
+    return " then ".join([kind_of(candidate), *(step.axis for step in candidate.plan.step)])
 
 
 def _of_axes(finding: str, axes: Sequence[str] | set[str]) -> bool:

@@ -15,6 +15,8 @@ from .moves import Ints, shared
 ADD = 'add such rows first (topup, swap with mode = "augment")'
 """What helps where there is nothing to repeat."""
 
+_PER_LEVEL = 1000  # levels that are tried when the nearest one is looked for
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -49,7 +51,8 @@ def levels_of(
     -----
     The dose of Wang and Russakovsky 2023 (``(1 − L) share + L/2`` for L from 0 to 1), for any number of labels and at
     the size that the data allow. The group that is not changed keeps all its rows, unless sizes are held; the other
-    gets the nearest whole number. Rows of both groups, of others and of none are not touched.
+    gets the nearest whole number; where that would be none of a group, the level is refused. Rows of both groups, of
+    others and of none are not touched.
     """
     assert step.level is not None
     if len(groups) != 2:
@@ -74,6 +77,8 @@ def levels_of(
             )
             continue
         sizes[row] = _sized(first, second, step.level, step.method, held=held)
+        if not sizes[row].all():
+            problems.append(_none_left(step, labels[row], groups, (first, second), sizes[row], held=held))
     if problems:
         problems[-1] += f". Drop such labels from the data, or {ADD}"
         return Found(have, tuple(problems))
@@ -82,6 +87,24 @@ def levels_of(
         if column >= 0:
             want[:, column] = sizes[:, at]
     return Found(want)
+
+
+def _none_left(
+    step: ResampleStep, label: str, groups: Sequence[str], counts: tuple[int, int], sizes: Ints, *, held: bool
+) -> str:
+    """That a share which is more than none would get no row, and the nearest level at which it gets one."""
+    assert step.level is not None
+    wanted = step.level
+    at = int(np.argmin(sizes))
+    share = counts[at] / sum(counts)
+    share += wanted * (0.5 - share)
+    near = sorted((k / _PER_LEVEL for k in range(2 * _PER_LEVEL + 1)), key=lambda level: abs(level - wanted))
+    level = next((level for level in near if all(_sized(*counts, level, step.method, held=held))), None)
+    reached = "no level leaves it one" if level is None else f"the nearest level that leaves it one is {level:g}"
+    return (
+        f'label "{label}" would keep no row of group "{groups[at]}" ({counts[at]} now, and {counts[1 - at]} of the '
+        f"other) though its share is to be {share:.2g}; {reached}"
+    )
 
 
 def _sized(first: int, second: int, level: float, method: str, *, held: bool) -> tuple[int, int]:

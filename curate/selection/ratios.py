@@ -13,7 +13,8 @@ import numpy as np
 from .moves import EDGE, Bools, Contrast, Goal, Ints, Moves, worst
 from .solving import best_of_one, nearest_to
 
-_HALVINGS = 6
+_SOLVES = 20
+_LEAST = 1e-3
 
 
 def within(have: Ints, contrasts: Sequence[Contrast], limit: float, *, method: str, held: bool) -> Ints | None:
@@ -39,7 +40,7 @@ def within(have: Ints, contrasts: Sequence[Contrast], limit: float, *, method: s
 
     Notes
     -----
-    One ratio without labels held: the very best table, by trying all. Else ``A/N ≤ eᴸ B/M`` is linear in A and N for a
+    One ratio without labels held: `solving.best_of_one`. Else ``A/N ≤ eᴸ B/M`` is linear in A and N for a
     given rate B/M of the other side; that rate is linearised where the last solution stands, until it stays there. Then
     whole numbers next to it, row by row until the exact ratios of the whole numbers hold, and last every row whose
     touching turns out not to be needed goes back. On small tables that is the optimum or within a few rows of it.
@@ -62,19 +63,22 @@ def within(have: Ints, contrasts: Sequence[Contrast], limit: float, *, method: s
 
 
 def nearest(have: Ints, contrasts: Sequence[Contrast], *, method: str, held: bool) -> tuple[float, list[str]]:
-    """The smallest limit that was found to be reachable, rounded up to three digits, and which ratios are at it."""
+    """The smallest limit that was found to be reachable, rounded up to three digits, and which ratios are at it.
+
+    By geometric halving, so a small one is found as nearly as a large one; at most 20 tables are looked for.
+    """
     best, value = have, worst(have, contrasts)
-    low, high = 0.0, value
-    for _ in range(_HALVINGS):
-        if high - low < 2e-3:
-            break
-        middle = (low + high) / 2
+    low, high, middle = _LEAST, value, _LEAST
+    for _ in range(_SOLVES):
         found = within(have, contrasts, middle, method=method, held=held)
         if found is None:
             low = middle
         else:
             best, value = found, worst(found, contrasts)
             high = min(middle, value)
+        if high - low < _LEAST or high < 1.01 * low:
+            break
+        middle = float(np.sqrt(low * high))
     tight = [c.name for c in contrasts if abs(c.log_ratio(best)) >= value - 1e-3]
     return float(np.ceil(value * 1000) / 1000), tight
 

@@ -135,7 +135,10 @@ def wanted(
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         wider = ' Without within = "length" there is more to draw from.' if step.within else ""
-        raise InputError(f"{where}{_goal(step)} cannot be reached by {_DOES[step.method]}: {shown}.{wider}")
+        # Levels and independence are computed; for ratios and rates tables are looked for, and not all there are.
+        computed = step.level is not None or step.target is not None
+        found_not = "cannot be reached" if computed else "was not found to be reachable"
+        raise InputError(f"{where}{_goal(step)} {found_not} by {_DOES[step.method]}: {shown}.{wider}")
     lost = [label for label, row in enumerate(strata) if row.any() and not want[label].any()]
     if lost:
         raise InputError(

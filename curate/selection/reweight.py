@@ -67,9 +67,11 @@ def factors(
     Factors
         Its report: ``cap``; ``over`` (cells whose factor the cap lowers: their number, their share of the mass and the
         largest by name); ``empty_cells`` (a label that a set of groups lacks cannot be given weight); ``cramers_v``
-        (uncorrected, over whole sets of groups, after), ``label_off`` and ``groups_off`` (how far shares of labels and
-        of groups have moved); ``effective_rows`` (of cells of equal weights) in all and by group; of raking ``rounds``,
-        ``converged``, ``worst`` and the groups ``left_out``.
+        (uncorrected, over whole sets of groups, after), ``cramers_v_uncapped`` (of the weights without the cap; raking
+        and weights within buckets leave some by design), ``cramers_v_within`` (with ``within = "length"``: within
+        buckets, pooled, after, and the same without the cap), ``label_off`` and ``groups_off`` (how far shares of
+        labels and of groups have moved); ``effective_rows`` (of cells of equal weights) in all and by group; of raking
+        ``rounds``, ``converged``, ``worst`` and the groups ``left_out``.
 
     Raises
     ------
@@ -143,6 +145,7 @@ def factors(
             ((table == 0) & (table.sum(axis=0) > 0)[None] & (table.sum(axis=(1, 2)) > 0)[:, None, None]).sum()
         ),
         "cramers_v": cramers_v(weighted.sum(axis=2)),
+        "cramers_v_uncapped": cramers_v((raw * table).sum(axis=2)),
         "label_off": float(np.abs(weighted.sum(axis=(1, 2)) - table.sum(axis=(1, 2))).max() / total),
         "groups_off": float(np.abs(weighted.sum(axis=(0, 2)) - table.sum(axis=(0, 2))).max() / total),
         "effective": {
@@ -150,19 +153,31 @@ def factors(
             "groups": {name: _worth(factor[:, member[:, k]], table[:, member[:, k]]) for k, name in enumerate(names)},
         },
     }
+    if step.within:
+        report["cramers_v_within"] = {"after": pooled_v(weighted), "uncapped": pooled_v(raw * table)}
     notes = []
     if over["cells"]:
         named = ", ".join(f"{cell['label']} × {cell['groups']} ({cell['factor']:.3g})" for cell in over["named"][:3])
         more = f" and {over['cells'] - 3} more" if over["cells"] > 3 else ""
         notes.append(
             f"{over['cells']} rare cell{'s' * (over['cells'] != 1)} would weigh more than the cap of {step.cap:g}: "
-            f"{named}{more}; what the cap leaves of the association is Cramér's V {report['cramers_v']:.3g}"
+            f"{named}{more}; {_left_by_cap(report)}"
         )
     if report.get("left_out"):
         left = report["left_out"]
         named = ", ".join(left[:_MOST_NAMED]) + (f" and {len(left) - _MOST_NAMED} more" * (len(left) > _MOST_NAMED))
         notes.append(f"no weights can help groups without one of the labels: {named}")
     return Factors(factor, raw, report, notes)
+
+
+def _left_by_cap(report: dict[str, Any]) -> str:
+    """What the cap leaves of the association, beside what the weights leave without it."""
+    after, without = report["cramers_v"], report["cramers_v_uncapped"]
+    said = f"the cap changes the Cramér's V that is left by {after - without:+.3g} (to {after:.3g})"
+    within = report.get("cramers_v_within")
+    if within:
+        said += f"; within length buckets by {within['after'] - within['uncapped']:+.3g} (to {within['after']:.3g})"
+    return said
 
 
 def _over(
@@ -354,3 +369,22 @@ def cramers_v(table: Floats) -> float:
     total = table.sum()
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0, keepdims=True) / total
     return float(np.sqrt((((table - expected) ** 2) / expected).sum() / (total * least)))
+
+
+def pooled_v(table: Floats) -> float:
+    """Cramér's V within strata: the root of the mean of its square, each stratum as heavy as its weight.
+
+    Parameters
+    ----------
+    table : float64 array, labels × patterns × strata
+        Counts or weights.
+
+    Examples
+    --------
+    >>> even, all_of_one = np.array([[10.0, 20.0], [20.0, 40.0]]), np.array([[45.0, 0.0], [0.0, 45.0]])
+    >>> round(pooled_v(np.stack([even, all_of_one], axis=2)), 3)
+    0.707
+    """
+    weight = table.sum(axis=(0, 1))
+    squares = [cramers_v(table[:, :, at]) ** 2 if weight[at] > 0 else 0.0 for at in range(table.shape[2])]
+    return float(np.sqrt(np.average(squares, weights=weight))) if weight.sum() > 0 else 0.0

@@ -27,6 +27,8 @@ from .tables import Table, holds, tabulate
 _AS_IT_WAS = 0.01
 """Cramér's V that has fallen by less than this is what it was."""
 
+_OFTEN = 10  # rows written so many times say hardly more than once, and a model learns them by heart
+
 
 def select(
     prepared: Prepared, changer: Changer, counted: Census, copies: dict[int, Units], *, positive: str | None
@@ -183,6 +185,17 @@ def _left_notes(index: int, wanted: resample.Wanted, cells: dict[str, Any]) -> l
     ]
     if fewer:
         notes.append(f"after step {index + 1} an audit has fewer than {MINIMUM_ROWS} rows of: {_named(fewer)}")
+    often = np.argwhere((wanted.have > 0) & (wanted.want > _OFTEN * wanted.have)).tolist()
+    if often:
+        times = {(row, column): 0.0 for row, column, _ in often}
+        for row, column, at in often:
+            each = float(wanted.want[row, column, at] / wanted.have[row, column, at])
+            times[row, column] = max(times[row, column], each)
+        named = [
+            f"{cells['labels'][row]} × {' + '.join(cells['patterns'][column]) or 'no group'} ({each:,.0f} times)"
+            for (row, column), each in sorted(times.items(), key=lambda item: (-item[1], item[0]))
+        ]
+        notes.append(f"step {index + 1} writes rows more than {_OFTEN} times on average: {_named(named)}")
     return notes
 
 

@@ -195,10 +195,13 @@ def _exchanged(moves: Moves, table: Ints, fits: Any) -> Ints | None:
 
 
 def best_of_one(moves: Moves, contrast: Contrast, limit: float) -> Ints | None:
-    """The very best table where there is one ratio: all pairs of numbers of rows touched on either side.
+    """A good table where there is one ratio, and the very best if it touches at most 40 rows.
 
-    With k rows to touch, a share moves the most when all are dropped or all are repeated, as far as there are rows to
-    drop: it is a ratio of two lines in the number of drops. So every side is a list, and the lists are searched.
+    Each side's share moves towards the other's. With k rows to touch it moves the most when all are dropped or all are
+    repeated, as far as there are rows to drop: it is a ratio of two lines in the number of drops. So every side is a
+    list, and for each number on the one side the first on the other is looked for that brings them together. Where that
+    number overshoots, tables that mix drops and repeats or move a share the other way may still fit: of these all are
+    tried that touch at most 40 rows. So dearer tables may not be the best, and with a limit near 0 none may be found.
     """
     up = contrast.log_ratio(moves.have) > 0
     sides = []
@@ -224,12 +227,73 @@ def best_of_one(moves: Moves, contrast: Contrast, limit: float) -> Ints | None:
             break
         if sign * (first.value[one] - second.value[two]) >= -limit - EDGE:
             best = (one, two)
-    if best is None:
-        return None
+    few = _of_few(moves, contrast, limit, _SMALL if best is None else min(sum(best) - 1, _SMALL))
+    if few is not None or best is None:
+        return few
     table = moves.have.copy()
     for side, number in zip(sides, best, strict=True):
         table = side.apply(table, number)
     return table
+
+
+def _of_few(moves: Moves, contrast: Contrast, limit: float, most: int) -> Ints | None:
+    """The table of fewest rows touched, at most so many, in which one ratio is within the limit: of all there are."""
+    sides = [_every(moves, contrast.label, side, most) for side in (contrast.inside, contrast.outside)]
+    if most < 0:
+        return None
+    one, other = (np.concatenate([value for value, _ in side]) for side in sides)
+    if one.min() - other.max() > limit + EDGE or other.min() - one.max() > limit + EDGE:
+        return None  # so few rows cannot bring them together
+    for total in range(most + 1):
+        for part in range(total + 1):
+            (mine, first), (theirs, second) = sides[0][part], sides[1][total - part]
+            if not len(mine) or not len(theirs):
+                continue
+            at = np.searchsorted(theirs, mine - limit - EDGE)
+            near = np.abs(theirs[np.minimum(at, len(theirs) - 1)] - mine) <= limit + EDGE
+            if near.any():
+                k = int(np.argmax(near))
+                table = moves.have.copy()
+                for side, (events, rest) in zip(
+                    (contrast.inside, contrast.outside), (first[k], second[at[k]]), strict=True
+                ):
+                    for cells, number in zip(_cells(moves, contrast.label, side), (events, rest), strict=True):
+                        spare = np.where(cells, table - moves.floor, 0)
+                        table += (
+                            shared(int(number), np.where(cells, table, 0), capped=False)
+                            if number > 0
+                            else -shared(-int(number), spare)
+                        )
+                return table
+    return None
+
+
+def _cells(moves: Moves, label: int, side: Bools) -> tuple[Bools, Bools]:
+    """The cells of a side with the label, and those without it."""
+    events = np.zeros(moves.have.shape, np.bool_)
+    events[label, side] = True
+    rest = np.zeros(moves.have.shape, np.bool_)
+    rest[:, side] = True
+    return events, rest & ~events
+
+
+def _every(moves: Moves, label: int, side: Bools, most: int) -> list[tuple[Floats, Ints]]:
+    """For each number of rows touched on a side all its log shares, ascending, and what is added of either kind."""
+    ranges = []
+    for cells in _cells(moves, label, side):
+        drop = min(most, int((moves.have - moves.floor)[cells].sum())) if moves.drop else 0
+        ranges.append((-drop, most if moves.repeat and moves.have[cells].any() else 0))
+    x, n = (int(moves.have[cells].sum()) for cells in ((label, side), (slice(None), side)))
+    grid = np.stack(np.meshgrid(*(np.arange(low, high + 1) for low, high in ranges), indexing="ij"), axis=-1)
+    pairs = grid.reshape(-1, 2)
+    value = np.log((x + pairs[:, 0] + 0.5) / (n + pairs.sum(axis=1) + 0.5))
+    cost = np.abs(pairs).sum(axis=1)
+    found = []
+    for total in range(most + 1):
+        which = np.flatnonzero(cost == total)
+        which = which[np.argsort(value[which], kind="stable")]
+        found.append((value[which], pairs[which]))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
