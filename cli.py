@@ -283,7 +283,7 @@ def _sharded(
     "--until",
     multiple=True,
     metavar="MEASURE:AXIS<=VALUE",
-    help="Instead of a plan: find the smallest one that brings these findings under the limit, write it and apply it. "
+    help="Instead of a plan: look for one that touches few rows and brings these findings under the limit; write and apply it. "
     "MEASURE[:AXIS[:GROUP[:LABEL]]]<=VALUE; the absolute value is meant. Repeatable.",
 )
 @click.option("--minimise", type=click.Choice(["rows"]), help="What the plan of --until keeps small: rows touched.")
