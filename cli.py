@@ -283,7 +283,7 @@ def _sharded(
     "--until",
     multiple=True,
     metavar="MEASURE:AXIS<=VALUE",
-    help="Instead of a plan: look for one that touches few rows and brings these findings under the limit; write and apply it. "
+    help="Instead of a plan: look for one that brings these findings under the limit and touches few rows; apply it. "
     "MEASURE[:AXIS[:GROUP[:LABEL]]]<=VALUE; the absolute value is meant. Repeatable.",
 )
 @click.option("--minimise", type=click.Choice(["rows"]), help="What the plan of --until keeps small: rows touched.")
@@ -396,7 +396,7 @@ def _searched(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Find the smallest plan that keeps the limits, write and apply it."""
+    """Look for a small plan that keeps the limits, write and apply it."""
     from . import curate as room
     from .data import InputError
 
