@@ -239,6 +239,7 @@ def test_restore_after_edits_is_the_identity(form, name, data, tmp_path_factory)
     assert values_of(opened(curated, form)) == run(before, EDITS[steps], seed=seed).rows["text"].to_pylist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "name"), [case for case in CASES if case[0] not in PAIRS])
 @settings(max_examples=4, deadline=None)
 @given(data=st.data())
@@ -565,6 +566,7 @@ def test_ledger_and_rows_are_read_side_by_side(form, sizes, tmp_path, monkeypatc
     same(restore(out, ledger, out=tmp_path / "back"), path)
 
 
+@pytest.mark.slow
 def test_dropped_conversations_need_their_original(tmp_path):
     rows = [{**row, "label": "ab"[n % 3 == 0]} for n, row in enumerate(spoken(40))]
     path = lines(tmp_path / "a.jsonl", rows)

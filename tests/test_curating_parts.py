@@ -89,6 +89,7 @@ def content(out: Path) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "jsonl", "gz", "parquet"])
 @pytest.mark.parametrize("name", PLANS)
 def test_the_cut_never_matters(form: str, name: str, tmp_path: Path) -> None:
@@ -102,6 +103,7 @@ def test_the_cut_never_matters(form: str, name: str, tmp_path: Path) -> None:
         assert made[0] == made[1] == made[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_processes_write_what_one_does(form: str, tmp_path: Path) -> None:
     path = write(tmp_path / "in", form)
@@ -171,6 +173,7 @@ run(evenset.data.open(path, text="text", label="label"), parse(json.loads(plan))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_killed_it_goes_on(how: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "in", "csv")
@@ -259,6 +262,7 @@ WORDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.lists(st.tuples(WORDS, st.sampled_from([" ", "-", "_", "'", ".", "", "9"])), max_size=5), max_size=8)
 )

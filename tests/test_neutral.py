@@ -41,6 +41,7 @@ def test_without_a_tagger() -> None:
     assert exact(FRESH) >= 0.85
 
 
+@pytest.mark.slow
 @tagged
 def test_with_a_tagger() -> None:
     assert exact(PAIRS, tagger="auto") >= 0.97

@@ -133,6 +133,7 @@ def test_scrubbing_twice_is_scrubbing_once_around_protected_places(rows: list[st
     assert texts(once, SCRUB | {"with": mask}) == once
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(rows=st.lists(strange, min_size=1, max_size=5), step=st.sampled_from([SCRUB, SCRUB | {"with": "drop"}, SWAP]))
 def test_protected_bytes_stay_and_batches_do_not_matter(rows: list[str], step: dict[str, object]) -> None:

@@ -65,6 +65,7 @@ def curated(rows: list[str], plan: Plan, *, placebo: bool = False) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(strange, min_size=1, max_size=5))
 @pytest.mark.parametrize("mode", MODES)

@@ -153,6 +153,7 @@ def test_among_all_that_were_looked_at_none_is_smaller():
     )
 
 
+@pytest.mark.slow
 def test_the_order_of_the_rows_does_not_matter():
     found = [
         curate.search(rows(SKEWED, seed=seed), ["log_ratio_centred:pronouns<=0.5"], axes=["pronouns"])
@@ -163,6 +164,7 @@ def test_the_order_of_the_rows_does_not_matter():
     assert found[0].toml() == found[1].toml()
 
 
+@pytest.mark.slow
 def test_two_limits_on_two_axes_need_two_steps():
     limits = ["cramers_v:pronouns:<=0.05", "cramers_v:identity:<=0.05"]
     found = curate.search(rows(TWO), limits, axes=["pronouns", "identity"], allow=["reweight", "resample"])
@@ -221,6 +223,7 @@ def test_the_search_says_when_it_has_carried_out_as_many_as_it_does():
     assert "4 more keep the limits by counts" in tries.said[-1]
 
 
+@pytest.mark.slow
 def test_a_limit_on_one_group_says_that_steps_act_on_the_whole_axis():
     found = curate.search(rows(TWO), ["log_ratio_centred:pronouns:she/he<=0.2"], axes=["pronouns"])
     assert "the smallest of" in found.summary()
@@ -262,6 +265,7 @@ def test_topup_needs_a_pool_and_uses_it(tmp_path):
     assert found.best.touched == 225
 
 
+@pytest.mark.slow
 def test_the_plan_is_a_config_that_runs_to_the_same_result(tmp_path, capsys):
     pa.csv.write_csv(pa.Table.from_pylist(rows(SKEWED)), tmp_path / "data.csv")
     until = ["--until", "log_ratio_centred:pronouns<=0.5", "--axis", "pronouns"]
@@ -354,6 +358,7 @@ def test_steps_are_spelt_as_the_command_line_takes_them():
         assert inline_plan([spelt(step)]).step == [step]
 
 
+@pytest.mark.slow
 def test_a_seed_changes_rows_and_not_numbers(tmp_path):
     data, limits = rows(SKEWED), ["cramers_v:pronouns:<=0.1"]
     found = [curate.search(data, limits, axes=["pronouns"], allow=["resample"], seed=seed) for seed in (0, 1)]

@@ -260,6 +260,7 @@ def test_swapping_twice_is_the_identity(rows: list[str], names: bool, mixed: str
     assert texts(texts(rows, **step), **step) == rows
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(rows=st.lists(text, min_size=1, max_size=8), axis=st.sampled_from(["pronouns", "gender"]), names=st.booleans())
 def test_swapping_twice_is_the_identity_with_a_tagger(rows: list[str], axis: str, names: bool) -> None:
