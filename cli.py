@@ -527,7 +527,7 @@ def _pipeline(
     config_path: Path, out: Path | None, *, overwrite: bool, quiet: bool, as_json: bool, write_curated: bool
 ) -> int:
     from . import finetune as room
-    from .finetune.report import verdict_table
+    from .finetune.judging.report import verdict_table
 
     config = _load(config_path)
     out = out or Path("out") / config_path.stem
@@ -567,7 +567,7 @@ def verify(
     evenset verify scores.parquet --yardstick audit/audit.json
     """
     from . import finetune as room
-    from .finetune.report import verdict_table
+    from .finetune.judging.report import verdict_table
 
     config = _load(config_path)
     settings = config.verdict

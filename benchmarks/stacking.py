@@ -21,7 +21,7 @@ from evenset.data.config import load
 from evenset.finetune.arms import raw_rows
 from evenset.finetune.batches import padded
 from evenset.finetune.encoder import EncoderTrainer
-from evenset.finetune.metrics import auc
+from evenset.finetune.judging.metrics import auc
 from evenset.finetune.stacked import StackedTrainer
 from evenset.finetune.task import open_task
 

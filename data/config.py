@@ -21,6 +21,9 @@ from .errors import InputError, suggest
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+UPSTREAMS = ("pretrained", "random", "none")
+"""Upstreams that need no table of their own; "none" is that of a model without pre-training."""
+
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
 
 
@@ -308,11 +311,32 @@ class Plan(_Model):
         return self
 
 
+class UpstreamConfig(_Model):
+    """``[upstream.NAME]``: a change of the released weights, made before fine-tuning.
+
+    ``noise`` adds uniform or normal noise to every token embedding, clipped to the range of the matrix; ``permute``
+    shuffles the entries of each weight matrix; ``project`` takes alpha times the part along the first `components`
+    directions of `axis` out of the token embeddings; ``inlp`` does so to frozen features until a linear guesser of the
+    axis's groups is left with nothing, and needs ``finetune.frozen``.
+    """
+
+    kind: Literal["noise", "permute", "project", "inlp"]
+    distribution: Literal["uniform", "normal"] = "uniform"
+    scale: Positive = 1.0  # noise: c of Uniform(-c, c), or the deviation; in standard deviations of the matrix
+    alpha: Annotated[float, Field(ge=0, le=2)] = 1.0
+    components: int = Field(default=1, ge=1)
+    axis: str = "gender"
+    rounds: int = Field(default=35, ge=1)
+
+
 class ArmConfig(_Model):
-    """``[[arm]]``: a plan (``raw`` is the data as it is) under an upstream."""
+    """``[[arm]]``: a plan (``raw`` is the data as it is) under an upstream.
+
+    The upstream is ``pretrained``, ``random`` (no pre-training) or the name of an ``[upstream.NAME]``.
+    """
 
     plan: str
-    upstream: Literal["pretrained", "random"] = "pretrained"
+    upstream: str = "pretrained"
     name: str | None = None
     placebo: bool = True
 
@@ -345,6 +369,8 @@ class FinetuneConfig(_Model):
     bootstrap_rows: bool | None = None  # by default for `linear` only, whose seeds would else be one run
     workers: int | None = Field(default=None, ge=1)
     stacked: int = Field(default=1, ge=1)  # runs trained at once on one device; more than 1 needs a BERT encoder
+    frozen: bool = False  # the encoder stays as it is: a logistic regression on its features
+    copies: list[Literal["scrubbed", "swapped"]] = Field(default_factory=list)  # of the test set, scored for every run
     save_model: bool = False
 
 
@@ -358,6 +384,15 @@ class VerdictConfig(_Model):
     guard_loss: Positive = 0.01
     worst_group_loss: Positive = 0.02
     ambiguous: bool = False
+    choose: bool = False  # pick one arm an upstream by dev rows and screening seeds; only it gets a verdict
+
+
+class AttributionConfig(_Model):
+    """``[attribution]``: data or upstream? Made where arms cross at least two plans with at least two upstreams."""
+
+    measure: Literal["auto", "pronoun-ranking", "negativity", "association", "none"] = "auto"  # of the upstream
+    repetitions: int = Field(default=2000, ge=100)
+    equivalence: Positive = 0.1  # an upstream coefficient within this, standardised, counts as no effect (TOST)
 
 
 class Config(_Model):
@@ -368,9 +403,21 @@ class Config(_Model):
     reference: dict[str, dict[str, Share]] = Field(default_factory=dict)
     check: list[CheckRule] = Field(default_factory=list)
     plan: dict[str, Plan] = Field(default_factory=dict)
+    upstream: dict[str, UpstreamConfig] = Field(default_factory=dict)
     arm: list[ArmConfig] = Field(default_factory=list)
     finetune: FinetuneConfig = Field(default_factory=FinetuneConfig)
     verdict: VerdictConfig = Field(default_factory=VerdictConfig)
+    attribution: AttributionConfig = Field(default_factory=AttributionConfig)
+
+    @field_validator("upstream", mode="after")
+    @classmethod
+    def _upstreams(cls, upstreams: dict[str, UpstreamConfig]) -> dict[str, UpstreamConfig]:
+        for name in upstreams:
+            if name in UPSTREAMS or not re.fullmatch(_NAME, name):
+                raise ValueError(
+                    f'upstream name "{name}": use letters, digits and -_.+ (and none of {", ".join(UPSTREAMS)})'
+                )
+        return upstreams
 
     @field_validator("plan", mode="after")
     @classmethod
@@ -387,6 +434,12 @@ class Config(_Model):
         for arm in self.arm:
             if arm.plan != "raw" and arm.plan not in self.plan:
                 raise ValueError(f'arm: no plan "{arm.plan}".{suggest(arm.plan, [*self.plan, "raw"])}')
+            known = [*UPSTREAMS[:2], *self.upstream]
+            if arm.upstream not in known:
+                raise ValueError(
+                    f'arm.upstream: "{arm.upstream}" is not one of {", ".join(known)} (more are made with '
+                    f"[upstream.NAME]).{suggest(arm.upstream, known)}"
+                )
         return self
 
     def get_plan(self, name: str) -> Plan:
@@ -545,7 +598,8 @@ def _expand(value: Any, *, source: str, key: str = "") -> Any:
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataConfig, "probe": ProbeConfig, "check": CheckRule, "arm": ArmConfig, "finetune": FinetuneConfig,
-    "verdict": VerdictConfig, "subsample": SubsampleConfig, "scrub": ScrubStep, "swap": SwapStep, "topup": TopupStep,
+    "verdict": VerdictConfig, "attribution": AttributionConfig, "upstream": UpstreamConfig,
+    "subsample": SubsampleConfig, "scrub": ScrubStep, "swap": SwapStep, "topup": TopupStep,
     "resample": ResampleStep, "reweight": ReweightStep,
 }  # fmt: skip
 

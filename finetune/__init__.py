@@ -10,21 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .decide import Margins
+    from .judging.decide import Margins
+    from .judging.records import ArmVerdict
+    from .judging.verdict import Verdict, verify, verify_files
     from .pipeline import run, train
-    from .records import ArmVerdict
-    from .verdict import Verdict, verify, verify_files
 
 __all__ = ["ArmVerdict", "Margins", "Verdict", "run", "train", "verify", "verify_files"]
 
 _HOME = {
     "run": "pipeline",
     "train": "pipeline",
-    "verify": "verdict",
-    "verify_files": "verdict",
-    "Verdict": "verdict",
-    "ArmVerdict": "records",
-    "Margins": "decide",
+    "verify": "judging.verdict",
+    "verify_files": "judging.verdict",
+    "Verdict": "judging.verdict",
+    "ArmVerdict": "judging.records",
+    "Margins": "judging.decide",
 }
 
 

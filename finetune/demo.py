@@ -14,7 +14,7 @@ from ..data import config as settings
 from ..data.files import write_json, write_text
 
 if TYPE_CHECKING:
-    from .verdict import Verdict
+    from .judging.verdict import Verdict
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -112,7 +112,7 @@ class Demo:
         from rich.console import Group
         from rich.table import Table
 
-        from .report import verdict_table
+        from .judging.report import verdict_table
 
         table = Table(title="planted truth, and what evenset said", title_justify="left", box=box.SIMPLE_HEAD, width=80)
         for heading in ("", "planted", "found"):

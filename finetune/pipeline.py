@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ..data.config import Config, VerdictConfig
 from ..data.errors import EvensetError
 from ..data.files import write_json
-from . import yardstick as sticks
 from .arms import PLACEBO, expand
-from .decide import Margins
-from .design import design
+from .judging import yardstick as sticks
+from .judging.decide import Margins
+from .judging.design import design
+from .judging.verdict import Verdict, verify
 from .runs import Job, RunStore, empty_scores
 from .task import Task, open_task, plans_of
-from .verdict import Verdict, verify
 from .workers import cores, train_all
 from .workshop import Workshop, environment
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from ..data.errors import InputError
 from ..data.files import write_json
+from .judging.scores import SCORES, Run, ScoreSet, align, write
 from .rows import Outcome, Split
-from .scores import SCORES, Run, ScoreSet, align, write
 
 SCHEMA = "evenset.run/1"
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..data.config import Config
 from .arms import RAW, Curator, raw_rows
-from .metrics import auc, macro_f1
+from .judging.metrics import auc, macro_f1
 from .rows import Outcome, TrainingRows
 from .runs import Job, RunStore, score_table
 from .task import Task, open_task, plans_of, pool_hashes

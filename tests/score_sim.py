@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from evenset.finetune.scores import Items, Run, ScoreSet
-from evenset.finetune.yardstick import Entry, Yardstick
+from evenset.finetune.judging.scores import Items, Run, ScoreSet
+from evenset.finetune.judging.yardstick import Entry, Yardstick
 
 TERMS = ("asian", "blind", "catholic", "christian", "deaf", "gay", "jewish", "latino", "lesbian", "muslim", "queer",
          "sikh", "trans")  # fmt: skip

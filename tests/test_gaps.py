@@ -14,12 +14,12 @@ from sklearn import metrics as reference
 
 from evenset.audit.intervals import newcombe_difference, wilson
 from evenset.data.errors import InputError
-from evenset.finetune import metrics
-from evenset.finetune.design import ALL, NEUTRAL, design
-from evenset.finetune.gaps import measure
-from evenset.finetune.scores import ScoreSet, read
-from evenset.finetune.tables import CellContrasts, rates
-from evenset.finetune.yardstick import Yardstick, fpr_yardstick, tpr_yardstick
+from evenset.finetune.judging import metrics
+from evenset.finetune.judging.design import ALL, NEUTRAL, design
+from evenset.finetune.judging.gaps import measure
+from evenset.finetune.judging.scores import ScoreSet, read
+from evenset.finetune.judging.tables import CellContrasts, rates
+from evenset.finetune.judging.yardstick import Yardstick, fpr_yardstick, tpr_yardstick
 
 STICK = fpr_yardstick({"gay": (90, 50), "muslim": (80, 25), "sikh": (70, 8)}, total_n=2000, total_positive=200)
 

@@ -434,7 +434,7 @@ def test_the_sample_of_biographies_shows_what_was_planted():
 
 
 def test_yardsticks_are_those_that_finetune_computes_from_counts():
-    from evenset.finetune.yardstick import fpr_yardstick, load, tpr_yardstick
+    from evenset.finetune.judging.yardstick import fpr_yardstick, load, tpr_yardstick
 
     counted = tally(dataset(COMMENTS + [("They said", "1")] * 40), ["identity", "pronouns"])
     section = yardsticks(counted, positive="1")["identity"]["fpr"]

@@ -99,7 +99,7 @@ def test_finetune_imports_without_the_other_extras():
     code = (
         "import sys\n"
         f"for name in {blocked!r}: sys.modules[name] = None\n"
-        "import evenset.finetune.pipeline, evenset.finetune.encoder, evenset.finetune.verdict"
+        "import evenset.finetune.pipeline, evenset.finetune.encoder, evenset.finetune.judging.verdict"
     )
     done = run("-c", code)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from evenset.data.errors import InputError
-from evenset.finetune import scores
+from evenset.finetune.judging import scores
 from evenset.finetune.rows import Outcome, Split
 from evenset.finetune.runs import Job, RunStore, score_table
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenset.data.errors import InputError
-from evenset.finetune import scores as seam
-from evenset.finetune.scores import SCORES, concat, load, normalise, read, write
+from evenset.finetune.judging import scores as seam
+from evenset.finetune.judging.scores import SCORES, concat, load, normalise, read, write
 
 
 def foreign(**changes: list[object]) -> pa.Table:

@@ -21,8 +21,8 @@ from score_sim import TERMS, Arm, simulate, stick, to_table
 
 from evenset.data.config import VerdictConfig
 from evenset.data.errors import InputError
-from evenset.finetune.decide import DECISIONS, Evidence, Guard, Margins, decide
-from evenset.finetune.inference import (
+from evenset.finetune.judging.decide import DECISIONS, Evidence, Guard, Margins, decide
+from evenset.finetune.judging.inference import (
     Clusters,
     Interval,
     clusters_needed,
@@ -31,12 +31,12 @@ from evenset.finetune.inference import (
     seeds_needed,
     t_interval,
 )
-from evenset.finetune.metrics import threshold_for_rate
-from evenset.finetune.report import verdict_table
-from evenset.finetune.resampling import multi_bootstrap, sign_flip
-from evenset.finetune.scores import Items, Run, ScoreSet, write
-from evenset.finetune.verdict import Verdict, verify, verify_files
-from evenset.finetune.yardstick import Entry, Yardstick, tpr_yardstick
+from evenset.finetune.judging.metrics import threshold_for_rate
+from evenset.finetune.judging.report import verdict_table
+from evenset.finetune.judging.resampling import multi_bootstrap, sign_flip
+from evenset.finetune.judging.scores import Items, Run, ScoreSet, write
+from evenset.finetune.judging.verdict import Verdict, verify, verify_files
+from evenset.finetune.judging.yardstick import Entry, Yardstick, tpr_yardstick
 
 
 def interval(estimate: float, half: float = 0.01, *, seeds: int = 6, clusters: int = 100) -> Interval:

@@ -10,11 +10,11 @@ import pytest
 from scipy import stats
 from score_sim import IMBALANCE, TERMS, Arm, crossed, simulate, stick
 
-from evenset.finetune.decide import Margins
-from evenset.finetune.design import Design, design
-from evenset.finetune.scores import Items, Run, ScoreSet
-from evenset.finetune.verdict import verify
-from evenset.finetune.yardstick import tpr_yardstick
+from evenset.finetune.judging.decide import Margins
+from evenset.finetune.judging.design import Design, design
+from evenset.finetune.judging.scores import Items, Run, ScoreSet
+from evenset.finetune.judging.verdict import verify
+from evenset.finetune.judging.yardstick import tpr_yardstick
 
 THRESHOLD = 1.0
 SKELETON_SD = 0.6

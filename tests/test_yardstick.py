@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenset.data.errors import InputError
-from evenset.finetune.yardstick import Yardstick, fpr_yardstick, load, tpr_yardstick
+from evenset.finetune.judging.yardstick import Yardstick, fpr_yardstick, load, tpr_yardstick
 
 COUNTS = {"gay": (120, 70), "muslim": (60, 20), "old": (300, 30), "sikh": (8, 1), "deaf": (30, 0)}
 

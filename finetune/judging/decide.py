@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..data.errors import InputError
+from ...data.errors import InputError
 from .inference import LEVEL, MAX_SEEDS, Interval, clusters_needed, seeds_needed
 
 DECISIONS = (

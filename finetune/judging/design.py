@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..audit.findings import MINIMUM_ROWS as MIN_CELL
-from ..data.errors import InputError
+from ...audit.findings import MINIMUM_ROWS as MIN_CELL
+from ...data.errors import InputError
 from .inference import Clusters, Interval, dense, t_interval
 from .resampling import multi_bootstrap
 from .scores import Floats, Ints, Items, ScoreSet

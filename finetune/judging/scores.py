@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..data.errors import InputError, suggest
+from ...data.errors import InputError, suggest
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -219,7 +219,7 @@ def write(table: pa.Table, path: str | Path) -> Path:
     """Write scores as parquet, whole or not at all; returns the path."""
     import pyarrow.parquet as pq
 
-    from ..data.files import atomic
+    from ...data.files import atomic
 
     checked = normalise(table)
     with atomic(Path(path)) as temporary:

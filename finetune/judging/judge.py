@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..data.errors import InputError
+from ...data.errors import InputError
 from .decide import ALPHA, Evidence, Guard, Margins, decide
 from .design import Design
 from .gaps import Measured

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..data.errors import InputError, suggest
+from ...data.errors import InputError, suggest
 from . import metrics
 from .design import ALL, NEUTRAL, Design
 from .inference import Clusters

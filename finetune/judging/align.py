@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..data.errors import InputError, suggest
+from ...data.errors import InputError, suggest
 from .scores import SPLITS, Bools, Floats, Ints, Items, Run, ScoreSet
 
 _UNIT = "\x1f"  # never typed by people, so joining a list with it loses nothing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data.errors import InputError, suggest
+from ...data.errors import InputError, suggest
 from . import yardstick as sticks
 from .decide import PASSED, Margins
 from .design import design
@@ -23,7 +23,7 @@ from .yardstick import Yardstick
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..data.config import VerdictConfig
+    from ...data.config import VerdictConfig
 
 SCHEMA = "evenset.verdict/1"
 
@@ -101,7 +101,7 @@ class Verdict:
 
     def save(self, folder: str | Path) -> Path:
         """Write `verdict.json` into the folder, whole or not at all; returns its path."""
-        from ..data.files import write_json
+        from ...data.files import write_json
 
         path = Path(folder) / "verdict.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def verify(
     Parameters
     ----------
     scores : ScoreSet, path or table
-        See `evenset.finetune.scores.read`. With a single arm there are gaps with intervals and no verdict.
+        See `evenset.finetune.judging.scores.read`. With a single arm there are gaps with intervals and no verdict.
     yardstick : Yardstick, path or mapping
         `audit.json` of the raw training set, or a `Yardstick`.
     margins : Margins, optional
@@ -178,7 +178,7 @@ def verify(
     Examples
     --------
     >>> import pyarrow as pa
-    >>> from evenset.finetune.yardstick import fpr_yardstick
+    >>> from evenset.finetune.judging.yardstick import fpr_yardstick
     >>> n = 240
     >>> group = ["gay" if i % 2 else "sikh" for i in range(n)]
     >>> score = [((i * 7) % 60) / 60 + (0.3 if i % 2 else 0.0) for i in range(n)]
@@ -304,7 +304,7 @@ def verify_files(paths: Sequence[str | Path], yardstick: str | Path, *, settings
     -----
     Seeds that only the arm "raw" has are screening seeds, as `evenset run` trains them: they name the worst-off group.
     """
-    from ..data.files import sha256_file
+    from ...data.files import sha256_file
 
     margins = Margins(
         margin=settings.margin,

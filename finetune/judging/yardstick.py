@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..audit.findings import MINIMUM_ROWS as MIN_CELL
-from ..audit.yardsticks import PRIOR_ROWS
-from ..data.errors import InputError
+from ...audit.findings import MINIMUM_ROWS as MIN_CELL
+from ...audit.yardsticks import PRIOR_ROWS
+from ...data.errors import InputError
 from .scores import Floats
 
 

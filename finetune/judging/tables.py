@@ -157,7 +157,7 @@ def _three(found: Interval) -> tuple[float, float, float]:
 def _single(
     rate: Contrast, rest: Contrast | None, hits: Floats
 ) -> tuple[tuple[float, float, float], tuple[float, float, float], str]:
-    from ..audit.intervals import newcombe_difference, wilson
+    from ...audit.intervals import newcombe_difference, wilson
 
     n = _effective(rate, hits)
     share, low, high = (float(end) for end in wilson(rate.values(hits)[0] * n, n))

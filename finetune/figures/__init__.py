@@ -1,0 +1,1 @@
+"""Figures of gaps and verdicts, drawn from `verdict.json` alone."""

@@ -1,0 +1,1 @@
+"""What a model brings along: changing its released weights, and measuring its bias before any fine-tuning."""
