@@ -60,15 +60,17 @@ class Split:
     Attributes
     ----------
     name : str
-        "dev", "test" or "probe".
+        "dev", "test", "probe", or that of a copy: "test.scrubbed" or "test.swapped".
     text : large_string array
-        As it is: no arm's curation touches it.
+        As it is: no arm's curation touches it; a copy's is the same for every arm.
     ids : string array
         Unique.
     code : numpy.ndarray
         Index of the label among the task's labels.
     groups, cluster : list<string> arrays
         Groups of each row on the verdict's axis; clusters, one entry a clustering way.
+    changed : numpy.ndarray or None
+        Of a copy: whether each row's text differs from that of the test row.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Split:
     code: Ints
     groups: pa.ListArray
     cluster: pa.ListArray
+    changed: npt.NDArray[np.bool_] | None = None
 
     @property
     def n(self) -> int:

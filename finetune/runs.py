@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ..data.errors import InputError
 from ..data.files import write_json
-from .judging.scores import SCORES, Run, ScoreSet, align, write
+from .judging.scores import SCORES, Run, ScoreSet, align, normalise, write
 from .rows import Outcome, Split
 
 SCHEMA = "evenset.run/1"
@@ -210,7 +210,7 @@ class RunStore:
             pieces.append(
                 (piece.column("score").to_numpy(), piece.column("predicted").combine_chunks().dictionary_encode())
             )
-        return _stacked(align(first.cast(SCORES)), first, [job.run for job in jobs], pieces)
+        return _stacked(align(normalise(first)), first, [job.run for job in jobs], pieces)
 
 
 def _stacked(base: ScoreSet, first: pa.Table, runs: Sequence[Run], pieces: Sequence[tuple[Any, Any]]) -> ScoreSet:
@@ -283,6 +283,7 @@ def score_table(
             "groups": split.groups,
             "cluster": split.cluster,
             "score": pa.array(score, pa.float64()),
+            "changed": pa.nulls(split.n, pa.bool_()) if split.changed is None else pa.array(split.changed),
         }
         tables.append(pa.table([columns[name] for name in SCORES.names], schema=SCORES))
     return pa.concat_tables(tables)

@@ -22,6 +22,7 @@ from ..data.hashing import Keys, Seen, hash64, row_keys
 from ..data.opening import open_dataset
 from ..data.scan import Scanned, scan
 from ..data.subsample import cut, subsample
+from .copies import copies_of
 from .rows import Split
 
 SHARES = {"train": 0.65, "dev": 0.10, "test": 0.25}
@@ -42,7 +43,7 @@ class Task:
     train : Dataset
         The raw training rows.
     splits : tuple of Split
-        dev, test and, where there is one, probe.
+        dev, test and, where there are any, probe and copies of test.
     labels : tuple of str
         Sorted; label codes index into them.
     positive : str or None
@@ -117,6 +118,12 @@ def open_task(config: Config) -> Task:
         notes += said + _overlap(split, texts, allowed=data.allow_overlap)
         splits.append(split)
         inputs[name] = f"{parts[name].sha256()} {cluster} {probe_positive}"
+    if config.finetune.copies:
+        test = next(split for split in splits if split.name == "test")
+        spec = config.data.axes[axes.index(axis)]
+        copies, inputs["copies"], said_of_copies = copies_of(test, axis, spec, config.finetune.copies)
+        splits += copies
+        notes += said_of_copies
     return Task(parts["train"], tuple(splits), labels, positive, axis.name, inputs, tuple(notes))
 
 

@@ -60,6 +60,7 @@ def aligned(table: pa.Table) -> ScoreSet:
     label, predicted = label_codes[: part.num_rows], label_codes[part.num_rows :]
     pattern, patterns = _list_codes(part.column("groups"), as_set=True)
     way, ways = _list_codes(part.column("cluster"), as_set=False)
+    changed = part.column("changed").cast(pa.int8()).fill_null(-1).to_numpy().astype(np.int64)
     score = table.column("score").fill_null(np.nan).to_numpy()
     has_score = table.column("score").null_count < n
     has_predicted = table.column("predicted").null_count < n
@@ -73,7 +74,7 @@ def aligned(table: pa.Table) -> ScoreSet:
         rows = np.flatnonzero(split == code)
         if starts is None:
             grid = _grid(rows, run[rows], ids[rows], runs, id_values, name)
-            for what, codes in (("label", label), ("groups", pattern), ("cluster", way)):
+            for what, codes in (("label", label), ("groups", pattern), ("cluster", way), ("changed", changed)):
                 _same(codes[grid], grid, ids, id_values, what, name)
             first = grid[0]
         else:
@@ -86,6 +87,7 @@ def aligned(table: pa.Table) -> ScoreSet:
             pattern=pattern[first],
             patterns=patterns,
             clusters=_clusters(way[first], ways, name),
+            changed=_changed(changed[first], name),
         )
         if has_score:
             scores[name] = score[grid]
@@ -105,7 +107,7 @@ def _starts(table: pa.Table, run: Ints, n_runs: int) -> Ints | None:
     blocks = run[starts]
     if (run.reshape(n_runs, size) != blocks[:, None]).any() or len(np.unique(blocks)) < n_runs:
         return None
-    for name in ("split", "id", "label", "groups", "cluster"):
+    for name in ("split", "id", "label", "groups", "cluster", "changed"):
         column = table.column(name)
         head = column.slice(0, size)
         if not all(column.slice(start, size).equals(head) for start in starts.tolist()):
@@ -170,6 +172,16 @@ def _complete(missing: Bools, what: str, runs: tuple[Run, ...], items: Items, sp
         raise InputError(
             f'scores: {what}: {runs[run]}, split {split}, id "{items.ids[item]}"; score every row of every run'
         )
+
+
+def _changed(code: Ints, split: str) -> Bools | None:
+    if (code < 0).all():
+        return None
+    if (code < 0).any():
+        raise InputError(
+            f'scores: some rows of split {split} have no "changed" and others do; give it to all or to none'
+        )
+    return np.asarray(code == 1)
 
 
 def _clusters(way: Ints, ways: tuple[tuple[str, ...], ...], split: str) -> Ints:

@@ -21,7 +21,10 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
-SPLITS = ("dev", "test", "probe")
+COPIES = {"scrubbed": "test.scrubbed", "swapped": "test.swapped"}
+"""Splits with the rows of test under the same ids, their words scrubbed or swapped."""
+
+SPLITS = ("dev", "test", "probe", *COPIES.values())
 SEPARATOR = "|"  # in a csv, several groups or clustering ways share one field
 
 SCORES = pa.schema(
@@ -37,6 +40,7 @@ SCORES = pa.schema(
         ("cluster", pa.list_(pa.string())),  # one entry a clustering way; empty: rows are independent
         ("score", pa.float64()),  # P(positive) for two labels, P(predicted) for more
         ("placebo_of", pa.string()),  # the arm that this run is the placebo of
+        ("changed", pa.bool_()),  # of a copy's row: whether its text differs from that of the test row
     ]
 )
 """Schema of `scores.parquet`."""
@@ -73,6 +77,8 @@ class Items:
         Sets of groups; `()` is a row without any.
     clusters : numpy.ndarray
         Codes, one row a clustering way and one column an item.
+    changed : numpy.ndarray or None
+        Of a copy of the test rows: whether each text differs from the test row's; None where the file does not say.
     """
 
     ids: pa.Array
@@ -81,6 +87,7 @@ class Items:
     pattern: Ints
     patterns: tuple[tuple[str, ...], ...]
     clusters: Ints
+    changed: Bools | None = None
 
     @property
     def n(self) -> int:
@@ -142,7 +149,8 @@ def read(source: str | Path | pa.Table | Any) -> ScoreSet:
     source : path, pyarrow.Table or pandas.DataFrame
         A csv or parquet file, a folder of `*.scores.parquet`, or a table. Needed columns: `arm`, `id`, `label` and
         `score` or `predicted`. Known besides: `upstream` (default "pretrained"), `seed` (0), `split` ("test"),
-        `group` ("a|b") or `groups` (a list), `cluster` ("x|y" or a list, one entry a clustering way), `placebo_of`.
+        `group` ("a|b") or `groups` (a list), `cluster` ("x|y" or a list, one entry a clustering way), `placebo_of`,
+        `changed` (in the splits "test.scrubbed" and "test.swapped").
 
     Returns
     -------
@@ -207,7 +215,9 @@ def load(source: str | Path | pa.Table | Any) -> pa.Table:
             from pyarrow import csv
 
             text = ("arm", "upstream", "split", "id", "label", "predicted", "group", "groups", "cluster", "placebo_of")
-            kinds = {"seed": pa.int64(), "score": pa.float64()} | dict.fromkeys(text, pa.string())
+            kinds = {"seed": pa.int64(), "score": pa.float64(), "changed": pa.bool_()} | dict.fromkeys(
+                text, pa.string()
+            )
             options = csv.ConvertOptions(column_types=kinds, strings_can_be_null=False)
             return normalise(csv.read_csv(path, convert_options=options), where=str(path))
     except (pa.ArrowInvalid, OSError) as error:
