@@ -54,6 +54,10 @@ def expand(config: Config) -> tuple[Job, ...]:
     """
     settings = config.finetune
     linear = settings.model == "linear"
+    if settings.frozen and linear:
+        raise InputError('finetune.frozen = true needs an encoder, and model = "linear" is none; name a model')
+    if settings.frozen and settings.stacked > 1:
+        raise InputError("finetune.frozen trains no encoder, so there is nothing to stack; leave finetune.stacked out")
     arms: dict[tuple[str, str], tuple[str, bool]] = {}
     listed = config.arm or [ArmConfig(plan=plan) for plan in config.plan]
     for arm in listed:
@@ -64,6 +68,7 @@ def expand(config: Config) -> tuple[Job, ...]:
                 f'arm "{name}": upstream = "random" means nothing for model = "linear", which is never pre-trained; '
                 "leave it out or name a model"
             )
+        _fits(config, name, upstream)
         if (name == RAW) != (plan == RAW):
             raise InputError(f'arm "{name}": plan "{RAW}" and the name "{RAW}" belong together; choose another name')
         where = (name, NO_UPSTREAM if linear else upstream)
@@ -81,6 +86,23 @@ def expand(config: Config) -> tuple[Job, ...]:
             if placebo:
                 jobs += [Job(name + PLACEBO, plan, upstream, seed, placebo_of=name) for seed in seeds]
     return tuple(jobs)
+
+
+def _fits(config: Config, arm: str, upstream: str) -> None:
+    """Refuse an upstream that the config's model cannot have."""
+    settings, spec = config.finetune, config.upstream.get(upstream)
+    if spec is None:
+        return
+    if settings.model == "linear":
+        raise InputError(
+            f'arm "{arm}": upstream = "{upstream}" changes weights of a pre-trained model, and model = "linear" has '
+            "none; leave it out or name a model"
+        )
+    if spec.kind == "inlp" and not settings.frozen:
+        raise InputError(
+            f'arm "{arm}": upstream = "{upstream}" is of kind "inlp", which changes frozen features; set '
+            "finetune.frozen = true, or choose another kind"
+        )
 
 
 def random_plan(plan: Plan) -> bool:

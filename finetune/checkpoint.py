@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..data.config import UpstreamConfig
 from ..data.errors import InputError, require
 from ..data.hashing import hash64, mix
 from ..data.packages import PACKAGE, carried
@@ -109,15 +110,18 @@ class Checkpoint:
         On the CPU in float32, with the released weights; the head's are without meaning.
     head : tuple of str
         Parameters that the released weights do not bring, and all outside the encoder's body.
+    upstreams : mapping of str to UpstreamConfig
+        Levers by name.
     """
 
     folder: Path
     n_labels: int
     model: Any
     head: tuple[str, ...]
+    upstreams: Mapping[str, UpstreamConfig] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: Path, n_labels: int) -> Checkpoint:
+    def load(cls, folder: Path, n_labels: int, *, upstreams: Mapping[str, UpstreamConfig] | None = None) -> Checkpoint:
         """Load the released weights with a classification head for so many labels.
 
         Raises
@@ -151,7 +155,7 @@ class Checkpoint:
             )
         body = f"{model.base_model_prefix}."
         head = tuple(name for name in names if name in lacking or not name.startswith(body))
-        return cls(folder, n_labels, model, head)
+        return cls(folder, n_labels, model, head, dict(upstreams or {}))
 
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
@@ -179,16 +183,44 @@ class Checkpoint:
         ----------
         seed : int
             Of everything that is drawn. The head is the same in all arms of a seed.
-        upstream : {"pretrained", "random"}
-            "random": the whole model is drawn as its architecture prescribes.
+        upstream : str
+            "pretrained"; "random", the whole model drawn as its architecture prescribes; or the name of a lever.
+
+        Raises
+        ------
+        InputError
+            There is no such lever, or the model has not what it changes.
         """
-        state = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        if upstream == "random":
-            state = {name: value.detach().clone() for name, value in self._random(seed).state_dict().items()}
+        source = self._random(seed) if upstream == "random" else self.model
+        state = {name: value.detach().clone() for name, value in source.state_dict().items()}
+        if upstream not in ("pretrained", "random"):
+            from .upstream.levers import changed, spec_of
+
+            spec = spec_of(self.upstreams, upstream)
+            state |= changed(self.model, spec, name=upstream, seed=seed, tokenizer=self._tokenizer)
         spread = float(getattr(self.model.config, "initializer_range", 0.02) or 0.02)
         for name in self.head:
             state[name] = _drawn(name, state[name], seed, spread)
         return state
+
+    def described(self, upstream: str) -> dict[str, Any]:
+        """What a run's record says of its lever; nothing where there is none."""
+        if upstream not in self.upstreams:
+            return {}
+        if upstream not in self._described:
+            from .upstream.levers import described
+
+            spec = self.upstreams[upstream]
+            self._described[upstream] = described(self.model, spec, name=upstream, tokenizer=self._tokenizer)
+        return {"upstream": self._described[upstream]}
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return self.tokenizer()
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        return {}
 
     def _random(self, seed: int) -> Any:
         import torch

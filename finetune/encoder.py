@@ -8,14 +8,14 @@ replayed, for a small encoder spends most of its time on launching kernels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..data.config import FinetuneConfig
+from ..data.config import FinetuneConfig, UpstreamConfig
 from ..data.errors import InputError, require
 from .batches import TokenStore, by_length, padded, schedule
 from .checkpoint import Checkpoint, resolve
@@ -41,6 +41,8 @@ class EncoderTrainer:
         Rows of the raw training set: every arm gets as many optimiser steps as these take.
     bootstrap : bool
         Repeat rows by Poisson(1) numbers of (seed, root).
+    upstreams : mapping of str to UpstreamConfig, optional
+        Levers that `train` can be asked for by name.
 
     Raises
     ------
@@ -56,13 +58,14 @@ class EncoderTrainer:
         labels: Sequence[str],
         raw_rows: int,
         bootstrap: bool = False,
+        upstreams: Mapping[str, UpstreamConfig] | None = None,
     ) -> None:
         require("torch", extra="finetune", why="fine-tuning an encoder")
         self.settings = settings
         self.bootstrap = bootstrap
         self.raw_rows = raw_rows
         self.device = _device(settings.device)
-        self.checkpoint = Checkpoint.load(resolve(settings.model), len(labels))
+        self.checkpoint = Checkpoint.load(resolve(settings.model), len(labels), upstreams=upstreams)
         self.names = tuple(labels)
         tokenizer = self.checkpoint.tokenizer()
         self.tokens = TokenStore(
@@ -93,8 +96,9 @@ class EncoderTrainer:
             The arm's rows.
         seed : int
             Of head, order, dropout and, if asked for, bootstrap.
-        upstream : {"pretrained", "random"}
-            Whether the run starts from the released weights.
+        upstream : str
+            "pretrained", "random" or the name of a lever. Only random weights have a rate and a number of epochs of
+            their own: whatever a lever leaves of the released weights is trained as they are.
         save : Path, optional
             Write the model there as a folder that transformers can load.
 
@@ -120,7 +124,7 @@ class EncoderTrainer:
         record = {
             "bootstrap": self.bootstrap, "rows": rows.n, "steps": plan.steps, "epochs": round(plan.epochs, 4), "lr": lr,
             "loss": [round(value, 5) for value in stepper.losses], "precision": "bf16" if self.half else "float32",
-            "graphs": bool(stepper.graphs), "micro_batch": stepper.micro,
+            "graphs": bool(stepper.graphs), "micro_batch": stepper.micro, **self.checkpoint.described(upstream),
         }  # fmt: skip
         if broken is not None:
             return Outcome({}, record, failed=broken)

@@ -36,7 +36,7 @@ class Job:
     plan : str
         "raw" or the name of a plan.
     upstream : str
-        "pretrained" or "random"; "none" for a model that has no upstream.
+        "pretrained", "random" or a lever of the config; "none" for a model that has no upstream.
     seed : int
     placebo_of : str or None
         The arm that this one is the placebo of.

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..data.config import FinetuneConfig
+from ..data.config import FinetuneConfig, UpstreamConfig
 from ..data.errors import InputError
 from . import stacked_bert as bert
 from .batches import Schedule, by_length, padded, schedule
@@ -37,7 +37,7 @@ class StackedTrainer(EncoderTrainer):
 
     Parameters
     ----------
-    settings, splits, labels, raw_rows, bootstrap
+    settings, splits, labels, raw_rows, bootstrap, upstreams
         As for `EncoderTrainer`.
 
     Raises
@@ -54,8 +54,9 @@ class StackedTrainer(EncoderTrainer):
         labels: Sequence[str],
         raw_rows: int,
         bootstrap: bool = False,
+        upstreams: Mapping[str, UpstreamConfig] | None = None,
     ) -> None:
-        super().__init__(settings, splits, labels=labels, raw_rows=raw_rows, bootstrap=bootstrap)
+        super().__init__(settings, splits, labels=labels, raw_rows=raw_rows, bootstrap=bootstrap, upstreams=upstreams)
         shape = bert.Shape.of(self.checkpoint.model.config)
         if shape is None or not bert.fits(shape, self.checkpoint.model.state_dict()):
             kind = getattr(self.checkpoint.model.config, "model_type", "unknown")
@@ -86,8 +87,8 @@ class StackedTrainer(EncoderTrainer):
         ----------
         runs : sequence of (TrainingRows, int)
             Rows of the arm, and the seed.
-        upstream : {"pretrained", "random"}
-            The same for all, since it decides on rate and number of steps.
+        upstream : str
+            As for `EncoderTrainer.train`; the same for all, since it decides on rate and number of steps.
         saves : sequence of Path or None, optional
             Where to write each model.
 
@@ -130,6 +131,7 @@ class StackedTrainer(EncoderTrainer):
                 "lr": lr, "loss": [round(float(mean[k]), 5) for mean in means], "stacked": len(runs),
                 "precision": "bf16" if self.half else "float32", "graphs": stack.captured,
                 "loss_of_guessing": round(share, 5), "learnt": bool(means[-1][k] < LEARNT * share),
+                **self.checkpoint.described(upstream),
             }  # fmt: skip
             bad = next((at for at, mean in enumerate(means, start=1) if not math.isfinite(mean[k])), None)
             if bad is not None:

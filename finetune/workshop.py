@@ -82,11 +82,15 @@ class Workshop:
             from .stacked import StackedTrainer
 
             return StackedTrainer(
-                settings, task.splits, labels=task.labels, raw_rows=self._raw.n, bootstrap=self.bootstrap
-            )
+                settings, task.splits, labels=task.labels, raw_rows=self._raw.n, bootstrap=self.bootstrap,
+                upstreams=self.config.upstream,
+            )  # fmt: skip
         from .encoder import EncoderTrainer
 
-        return EncoderTrainer(settings, task.splits, labels=task.labels, raw_rows=self._raw.n, bootstrap=self.bootstrap)
+        return EncoderTrainer(
+            settings, task.splits, labels=task.labels, raw_rows=self._raw.n, bootstrap=self.bootstrap,
+            upstreams=self.config.upstream,
+        )  # fmt: skip
 
     @property
     def bootstrap(self) -> bool:
@@ -129,7 +133,17 @@ class Workshop:
 
     def inputs(self, job: Job) -> dict[str, str]:
         """What a run of a job is made from, part by part."""
-        return {**self._made_from, "plan": self._plan(job)}
+        return {**self._made_from, "plan": self._plan(job), **self._upstream(job)}
+
+    def _upstream(self, job: Job) -> dict[str, str]:
+        """The lever of a job, where it has one; of a projection with the pairs that its axis has now."""
+        spec = self.config.upstream.get(job.upstream)
+        if spec is None:
+            return {}
+        from .upstream.levers import pairs_of
+
+        pairs = pairs_of(spec.axis, job.upstream).pairs if spec.kind == "project" else ()
+        return {"upstream": _hash([spec.model_dump(), pairs])}
 
     def _plan(self, job: Job) -> str:
         if job.plan == RAW:
