@@ -8,7 +8,7 @@ replayed, for a small encoder spends most of its time on launching kernels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ class EncoderTrainer:
         self.half = self._half()
         self._tokenizer = tokenizer
         self._stepper: Stepper | None = None
+        self.told: Callable[[int, int], None] | None = None
 
     def _half(self) -> bool:
         import torch
@@ -120,6 +121,7 @@ class EncoderTrainer:
         if self._stepper is None:
             self._stepper = Stepper.make(self.checkpoint, self.tokens, settings, half=self.half)
         stepper = self._stepper
+        stepper.told = self.told
         broken = stepper.run(plan, self.checkpoint.weights(seed=seed, upstream=upstream), seed=seed)
         record = {
             "bootstrap": self.bootstrap, "rows": rows.n, "steps": plan.steps, "epochs": round(plan.epochs, 4), "lr": lr,

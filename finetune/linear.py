@@ -150,6 +150,7 @@ class LinearTrainer:
     """
 
     def __init__(self, raw: TrainingRows, splits: Sequence[Split], *, n_labels: int, bootstrap: bool = True) -> None:
+        self.told: object = None  # there are no steps to tell of
         self._n_labels = n_labels
         self._bootstrap = bootstrap
         self._features = featurise(raw.text)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..data.config import Config, VerdictConfig
 from ..data.errors import EvensetError
 from ..data.files import write_json
+from . import spread
 from .arms import PLACEBO, expand
 from .judging import yardstick as sticks
 from .judging.decide import Margins
 from .judging.design import design
 from .judging.verdict import Verdict, verify
+from .progress import Going, Progress
 from .runs import Job, RunStore, empty_scores
 from .task import Task, open_task, plans_of
-from .workers import cores, train_all
+from .workers import train_all
 from .workshop import Workshop, environment
 
 if TYPE_CHECKING:
     from ..audit import AuditReport
-
-Progress = Callable[[str, int, int | None], None]
 
 AUDIT, CURATED, YARDSTICK = "audit", "curate", "yardstick.json"
 
@@ -147,16 +147,13 @@ def train(config: Config, out: str | Path, *, task: Task | None = None, progress
             f"{len(others)} runs in {store.folder} are of no arm of this config and are left out: {_some(others)}"
         )
     todo = [job for job in jobs if found[job].state != "done"]
-    finished = len(jobs) - len(todo)
     failed: dict[Job, str] = {}
-    if progress is not None:
-        progress("training", finished, len(jobs))
-    for job, why in _trained(workshop, out, todo):
+    going = Going(progress, len(jobs) - len(todo), len(jobs), {str(job): workshop.epochs(job.upstream) for job in todo})
+    going.begin()
+    for job, why in _trained(workshop, out, todo, going):
         if why is not None:
             failed[job] = why
-        finished += 1
-        if progress is not None:
-            progress("training", finished, len(jobs))
+        going.ended(str(job))
     notes += [f"run {job} failed and is left out: {why}" for job, why in failed.items()]
     done = tuple(job for job in jobs if job not in failed)
     if not done:
@@ -170,19 +167,21 @@ def train(config: Config, out: str | Path, *, task: Task | None = None, progress
     return Trained(store, done, tuple(notes))
 
 
-def _trained(workshop: Workshop, out: Path, jobs: list[Job]) -> Any:
-    """Train the jobs, side by side where the model is small enough for that."""
+def _trained(workshop: Workshop, out: Path, jobs: list[Job], going: Going) -> Iterator[tuple[Job, str | None]]:
+    """Train the jobs: spread over all GPUs, or side by side on the cores where the model is small enough for that."""
     settings = workshop.config.finetune
-    if settings.model != "linear" and settings.stacked > 1:
-        yield from workshop.do_stacked(jobs, runs=settings.stacked)
+    devices = spread.gpus(settings)
+    workers = min(spread.how_many(settings, devices), len(jobs))
+    most = settings.stacked if settings.model != "linear" else 1
+    epochs = {job.upstream: workshop.epochs(job.upstream) for job in jobs}
+    stacks = spread.stacks(jobs, most=most, workers=max(1, workers), epochs=epochs)
+    if min(workers, len(stacks)) > 1:
+        given = spread.environments(min(workers, len(stacks)), devices)
+        yield from train_all(workshop.config, out, stacks, workers=given, going=going)
         return
-    # An encoder has the device to itself unless asked: several are faster where a small model leaves a GPU idle.
-    workers = min(settings.workers or (cores() if settings.model == "linear" else 1), len(jobs))
-    if workers > 1:
-        yield from train_all(workshop.config, out, jobs, workers=workers)
-        return
-    for job in jobs:
-        yield job, workshop.do(job)
+    yield from workshop.work(
+        stacks, told=lambda some, done, total: going.steps([str(job) for job in some], done, total)
+    )
 
 
 def margins_of(settings: VerdictConfig) -> Margins:

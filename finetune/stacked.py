@@ -283,6 +283,8 @@ class _Stack:
                 means.append((self.loss / (step + 1 - last)).cpu().numpy().astype(np.float64))
                 self.loss.zero_()
                 last = step + 1
+                if trainer.told is not None:
+                    trainer.told(step + 1, steps)
         self.graphs = {}
         return means
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,7 @@ class Stepper:
         self.micro = settings.batch
         self.losses: list[float] = []
         self.graphs: dict[int, Any] = {}
+        self.told: Callable[[int, int], None] | None = None
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         # Biases and the scales of norms are not decayed, as is usual for such models.
         decayed, plain = [p for p in self._parameters if p.ndim > 1], [p for p in self._parameters if p.ndim <= 1]
@@ -129,6 +131,8 @@ class Stepper:
                     self._loss.zero_()
                     last = step + 1
                     self.losses.append(mean)
+                    if self.told is not None:
+                        self.told(step + 1, plan.steps)
                     if not math.isfinite(mean):
                         return f"the loss is no longer a number before step {step + 1} of {plan.steps}"
         return None

@@ -6,9 +6,9 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,11 @@ class Workshop:
             upstreams=self.config.upstream,
         )  # fmt: skip
 
+    def epochs(self, upstream: str) -> float:
+        """Epochs of a run, in those of a pre-trained one's rows: what its training costs."""
+        settings = self.config.finetune
+        return float(settings.random_epochs if upstream == "random" else settings.epochs)
+
     @property
     def bootstrap(self) -> bool:
         """Whether rows are weighed anew for each seed."""
@@ -166,37 +171,74 @@ class Workshop:
         failed: str | None = outcome.failed
         return failed
 
-    def do_stacked(self, jobs: Sequence[Job], *, runs: int) -> Iterator[tuple[Job, str | None]]:
-        """Train jobs so many at once; yield each with why it failed, if it did.
+    def work(
+        self,
+        stacks: Iterable[Sequence[Job]],
+        *,
+        told: Callable[[Sequence[Job], int, int], None] | None = None,
+        ahead: Callable[[], None] | None = None,
+    ) -> Iterator[tuple[Job, str | None]]:
+        """Train stacks of jobs, those of a stack at once where `finetune.stacked` says so.
 
-        Jobs of one upstream share a stack, since they share rate and number of steps. While a stack trains, the rows
-        of the next one are curated.
+        Parameters
+        ----------
+        stacks : iterable of sequence of Job
+            Of one upstream each. May wait for the next one to be given.
+        told : callable, optional
+            Called with (jobs, steps done, steps) as they are trained.
+        ahead : callable, optional
+            Asks for the next stack once half of one is done, so that its rows are curated meanwhile. Without it the
+            next one is taken at once.
+
+        Yields
+        ------
+        Job and str or None
+            Each job that ended, and why it failed, if it did.
         """
-        from concurrent.futures import ThreadPoolExecutor
+        if self.config.finetune.stacked > 1 and self.config.finetune.model != "linear":
+            yield from self._stacked(iter(stacks), told, ahead)
+            return
+        for some in stacks:
+            for job in some:
+                self.trainer.told = None if told is None else partial(told, [job])
+                yield job, self.do(job)
 
-        of_upstream: dict[str, list[Job]] = {}
-        for job in jobs:
-            of_upstream.setdefault(job.upstream, []).append(job)
-        stacks = [some[at : at + runs] for some in of_upstream.values() for at in range(0, len(some), runs)]
+    def _stacked(
+        self, stacks: Iterator[Sequence[Job]], told: Any, ask: Callable[[], None] | None
+    ) -> Iterator[tuple[Job, str | None]]:
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        def ready() -> list[tuple[Job, _Made]]:
+            return [(job, self._curated(job)) for job in next(stacks, ())]
+
         trainer = self.trainer
-        with ThreadPoolExecutor(1) as ahead:
-            waiting = ahead.submit(lambda: [self._curated(job) for job in stacks[0]]) if stacks else None
-            for number, some in enumerate(stacks):
-                assert waiting is not None
-                made = waiting.result()
-                if number + 1 < len(stacks):
-                    following = stacks[number + 1]
-                    waiting = ahead.submit(lambda them: [self._curated(job) for job in them], following)
+        with ThreadPoolExecutor(1) as beside:
+            coming: list[Future[list[tuple[Job, _Made]]]] = [beside.submit(ready)]
+            while some := coming.pop().result():
+                jobs = [job for job, _ in some]
+
+                def prepare(done: int, total: int, jobs: Sequence[Job] = jobs) -> None:
+                    if told is not None and done:
+                        told(jobs, done, total)
+                    if not coming and (ask is None or 2 * done >= total):
+                        if ask is not None:
+                            ask()
+                        coming.append(beside.submit(ready))
+
+                prepare(0, 1)
+                trainer.told = prepare
                 begun = time.perf_counter()
                 outcomes = trainer.train_many(
-                    [(one.rows, job.seed) for one, job in zip(made, some, strict=True)],
-                    upstream=some[0].upstream,
-                    saves=[self._place(job) for job in some],
+                    [(made.rows, job.seed) for job, made in some],
+                    upstream=jobs[0].upstream,
+                    saves=[self._place(job) for job in jobs],
                 )
                 took = (time.perf_counter() - begun) / len(some)
-                for job, one, outcome in zip(some, made, outcomes, strict=True):
-                    self._store(job, one, outcome, took)
+                for (job, made), outcome in zip(some, outcomes, strict=True):
+                    self._store(job, made, outcome, took)
                     yield job, outcome.failed
+                if not coming:
+                    coming.append(beside.submit(ready))
 
     def _place(self, job: Job) -> Path | None:
         return self.store.path(job) if self.config.finetune.save_model else None

@@ -305,16 +305,16 @@ def test_what_is_wrong_in_a_worker_is_said_by_the_parent(files, tmp_path):
 
 
 def test_a_worker_that_dies_is_no_silence(files, tmp_path, monkeypatch):
-    from evenset.finetune import workers
+    from evenset.data import processes
 
-    monkeypatch.setattr(workers, "_start", lambda: _dead())
+    monkeypatch.setattr(processes, "start", lambda module, environment: _dead())
     with pytest.raises(EvensetError, match="is gone"):
         pipeline.train(make_config(files, finetune__workers=2), tmp_path)
 
 
 def _dead():
     return subprocess.Popen(
-        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        [sys.executable, "-c", "import sys; sys.stdin.buffer.read(1)"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
 
 

@@ -36,7 +36,8 @@ def groups_before(task, axis):
     for scanned in scan(task.train, [axis], columns=task.train.columns.roles()):
         batch = scanned.batch
         keys = row_keys(batch.text, batch.label, ids=None, seen=seen, start=batch.start, id_name="id")
-        found.update(zip(keys.tolist(), ["+".join(sets) or "none" for sets in scanned.members[axis.name].sets()]))
+        names = ["+".join(sets) or "none" for sets in scanned.members[axis.name].sets()]
+        found.update(zip(keys.tolist(), names, strict=True))
     return found
 
 
@@ -112,16 +113,19 @@ def of_config(config_path, verdict_path, work):
             ).rows
             text, label = table.column("text"), table.column("label")
             weight, keys = table.column("weight").to_numpy(), table.column("evenset_row").to_numpy()
-        was = [before[key] for key in keys.tolist() if key in before] if plan is None else [
-            before.get(key, "added") for key in keys.tolist()
-        ]
+        was = (
+            [before[key] for key in keys.tolist() if key in before]
+            if plan is None
+            else [before.get(key, "added") for key in keys.tolist()]
+        )
         table = pa.table({"text": text, "label": label, "weight": weight, "before": was})
         v, nmi, _ = audited(table, task.axis, work, leakage=False)
         # A row that a pool added names what its text names.
         path = Path(work) / "rows.parquet"
         data = open_data(str(path), text="text", label="label", weight="weight")
-        now = [set(s) for scanned in scan(data, [axis], columns=data.columns.roles()) for s in scanned.members[axis.name].sets()]
-        old = [set(w.split("+")) - {"none"} if w != "added" else n for w, n in zip(was, now)]
+        scanned = scan(data, [axis], columns=data.columns.roles())
+        now = [set(names) for part in scanned for names in part.members[axis.name].sets()]
+        old = [set(w.split("+")) - {"none"} if w != "added" else n for w, n in zip(was, now, strict=True)]
         multi = [w if w in ("none", "added") or "+" not in w else "several" for w in was]
         v_before, _, leak = audited(table.set_column(3, "before", pa.array(multi)), "column:before", work, leakage=True)
         label_list = label.to_pylist()
