@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..data.config import Config, VerdictConfig
 from ..data.errors import EvensetError
 from ..data.files import write_json
-from . import spread
+from . import ranks, spread
 from .arms import PLACEBO, expand
 from .judging import yardstick as sticks
 from .judging.decide import Margins
@@ -170,11 +170,15 @@ def train(config: Config, out: str | Path, *, task: Task | None = None, progress
 def _trained(workshop: Workshop, out: Path, jobs: list[Job], going: Going) -> Iterator[tuple[Job, str | None]]:
     """Train the jobs: spread over all GPUs, or side by side on the cores where the model is small enough for that."""
     settings = workshop.config.finetune
+    group = ranks.joined()
     devices = spread.gpus(settings)
-    workers = min(spread.how_many(settings, devices), len(jobs))
+    workers = min(group.world if group else spread.how_many(settings, devices), len(jobs))
     most = settings.stacked if settings.model != "linear" else 1
     epochs = {job.upstream: workshop.epochs(job.upstream) for job in jobs}
     stacks = spread.stacks(jobs, most=most, workers=max(1, workers), epochs=epochs)
+    if group is not None:
+        yield from group.lead(workshop, out, stacks, going)
+        return
     if min(workers, len(stacks)) > 1:
         given = spread.environments(min(workers, len(stacks)), devices)
         yield from train_all(workshop.config, out, stacks, workers=given, going=going)

@@ -15,9 +15,12 @@ _OVERHEAD = 2.0
 
 
 def gpus(settings: FinetuneConfig) -> tuple[str, ...]:
-    """Names, for ``CUDA_VISIBLE_DEVICES``, of the GPUs that the config may use; no GPU is touched."""
-    if settings.model == "linear" or settings.device == "cpu":
-        return ()
+    """The GPUs that a config may use."""
+    return () if settings.model == "linear" or settings.device == "cpu" else visible()
+
+
+def visible() -> tuple[str, ...]:
+    """Names, for ``CUDA_VISIBLE_DEVICES``, of the GPUs that this process sees; none is touched."""
     try:
         import torch
     except ImportError:  # the trainer says so better
