@@ -162,7 +162,7 @@ def positive_label(scores: ScoreSet, stick: Yardstick, positive: str | None = No
     raise InputError(f"scores: which label is positive? Labels are {', '.join(scores.labels)}; give it with positive=")
 
 
-def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None) -> Design:
+def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None, split: str | None = None) -> Design:
     """Fix rows, cells and coefficients of the gap.
 
     Parameters
@@ -174,6 +174,8 @@ def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None) -
         From the raw training set.
     positive : str, optional
         The positive label, where the yardstick does not say.
+    split : str, optional
+        Another split than these: the dev rows to choose an arm by, a copy of the test rows.
 
     Returns
     -------
@@ -186,8 +188,8 @@ def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None) -
     """
     positive = positive_label(scores, stick, positive)
     order = ("probe", "test") if stick.kind == "fpr" else ("test", "probe")
-    split = next((name for name in order if name in scores.items), "")
-    if not split:
+    split = split or next((name for name in order if name in scores.items), "")
+    if split not in scores.items:
         raise InputError("scores: no rows of split test or probe; gaps are not measured on dev rows")
     items = scores.items[split]
     make = _fpr_cells if stick.kind == "fpr" else _tpr_cells

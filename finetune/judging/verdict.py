@@ -15,6 +15,7 @@ from .design import design
 from .gaps import Measured
 from .gaps import measure as measure_runs
 from .judge import judge
+from .measures import Downstream
 from .records import ArmGap, ArmVerdict, plain
 from .scores import ScoreSet, align, concat, load, read
 from .tables import CellContrasts, changes, rates
@@ -96,7 +97,7 @@ class Verdict:
         import pandas as pd
 
         rows: Sequence[ArmVerdict | ArmGap] = self.arms or self.gaps
-        nested = ("groups", "utility", "secondary")
+        nested = ("groups", "utility", "secondary", "measures", "thresholds", "flips", "calibration", "worst_gap")
         return pd.DataFrame([{k: v for k, v in plain(row).items() if k not in nested} for row in rows])
 
     def save(self, folder: str | Path) -> Path:
@@ -196,6 +197,7 @@ def verify(
     measured = measure_runs(scores, plan, guard=margins.guard)
     margins = dataclasses.replace(margins, guard=measured.guard)
     contrasts = CellContrasts.of(plan)
+    downstream = Downstream.of(scores, measured, contrasts)
     screening = {at for at, run in enumerate(scores.runs) if run.seed in set(screening_seeds)}
     arms: dict[tuple[str, str], dict[int, int]] = {}
     for at, run in enumerate(scores.runs):
@@ -213,7 +215,7 @@ def verify(
     screened = [at for at in sorted(screening) if scores.runs[at].arm == base_arm]
     placebo_of = {(run.arm, run.upstream): run.placebo_of for run in scores.runs}
     judged = () if single else judge(measured, arms, placebo_of, base_arm, screened, margins, bootstrap, seed)
-    notes = [*plan.notes, *measured.notes]
+    notes = [*plan.notes, *measured.notes, *downstream.notes]
     notes += [f"screening seeds, left out of the verdict: {', '.join(map(str, screening_seeds))}"] if screening else []
     verdicts = []
     for found in judged:
@@ -224,6 +226,7 @@ def verify(
                 **found.fields,
                 plan=(plans or {}).get(found.arm, found.arm),
                 groups=changes(measured, contrasts, before, after),
+                measures=downstream.of_pair(before, after),
             )
         )
         unpaired = sorted(set(base) ^ set(arms[found.arm, found.upstream]))
@@ -234,7 +237,7 @@ def verify(
     gaps = [
         _arm_gap(
             measured,
-            contrasts,
+            downstream,
             [seeds[s] for s in sorted(seeds)],
             "placebo" if placebo_of[key] else "base" if key[0] == base_arm else "curated",
         )
@@ -252,7 +255,7 @@ def verify(
     )
 
 
-def _arm_gap(measured: Measured, contrasts: CellContrasts, runs: list[int], role: str) -> ArmGap:
+def _arm_gap(measured: Measured, downstream: Downstream, runs: list[int], role: str) -> ArmGap:
     interval = measured.design.gap.interval(measured.hits_of(runs))
     facts = [measured.runs[at] for at in runs]
     first = facts[0].run
@@ -272,7 +275,8 @@ def _arm_gap(measured: Measured, contrasts: CellContrasts, runs: list[int], role
         secondary={key: sum(fact.secondary[key] for fact in facts) / len(facts) for key in facts[0].secondary},
         saturated=sum(fact.saturated for fact in facts) * 2 > len(facts),
         collapsed=tuple(f"seed {fact.run.seed}: {fact.collapsed}" for fact in facts if fact.collapsed),
-        groups=rates(measured, contrasts, runs),
+        groups=rates(measured, downstream.contrasts, runs),
+        **downstream.of_arm(runs),
     )
 
 
