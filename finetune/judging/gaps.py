@@ -157,7 +157,7 @@ def measure(scores: ScoreSet, plan: Design, *, guard: str = "auto") -> Measured:
                 utility=utility,
                 bpsn=bpsn,
                 bnsp=bnsp,
-                saturated=plan.stick.kind == "fpr" and _saturated(rates[: len(plan.stick.used)]),
+                saturated=is_saturated(plan, rates),
                 collapsed=collapsed or ("predicts one class" if one_class else ""),
             )
         )
@@ -199,8 +199,10 @@ def hits_on(scores: ScoreSet, plan: Design, at: int, threshold: float) -> Bools:
     return np.asarray(predicted == wanted)
 
 
-def _saturated(rates: Floats) -> bool:
-    return bool(((rates < SATURATED) | (rates > 1 - SATURATED)).mean() > 0.5)
+def is_saturated(plan: Design, rates: Floats) -> bool:
+    """Whether more than half of the terms in the gap have a false-positive rate (of all cells' rates) near 0 or 1."""
+    used = rates[: len(plan.stick.used)]
+    return plan.stick.kind == "fpr" and bool(((used < SATURATED) | (used > 1 - SATURATED)).mean() > 0.5)
 
 
 def _utility(

@@ -14,11 +14,12 @@ from .decide import PASSED, Margins
 from .design import design
 from .gaps import Measured
 from .gaps import measure as measure_runs
-from .judge import judge
+from .judge import Judged, judge
 from .measures import Downstream
 from .records import ArmGap, ArmVerdict, plain
 from .scores import ScoreSet, align, concat, load, read
 from .tables import CellContrasts, changes, rates
+from .thresholds import sensitivity
 from .yardstick import Yardstick
 
 if TYPE_CHECKING:
@@ -214,11 +215,19 @@ def verify(
         )
     screened = [at for at in sorted(screening) if scores.runs[at].arm == base_arm]
     placebo_of = {(run.arm, run.upstream): run.placebo_of for run in scores.runs}
-    judged = () if single else judge(measured, arms, placebo_of, base_arm, screened, margins, bootstrap, seed)
+    judged: tuple[Judged, ...] = ()
+    thresholds: list[tuple[dict[str, Any], ...]] = []
+    if not single:
+
+        def again(found: Measured, repetitions: int = 0) -> tuple[Judged, ...]:
+            return judge(found, arms, placebo_of, base_arm, screened, margins, repetitions, seed)
+
+        judged = again(measured, bootstrap)
+        thresholds = sensitivity(scores, measured, judged, again)
     notes = [*plan.notes, *measured.notes, *downstream.notes]
     notes += [f"screening seeds, left out of the verdict: {', '.join(map(str, screening_seeds))}"] if screening else []
     verdicts = []
-    for found in judged:
+    for found, under in zip(judged, thresholds, strict=True):
         before, after = found.pairs
         base = arms[base_arm, found.upstream]
         verdicts.append(
@@ -227,6 +236,7 @@ def verify(
                 plan=(plans or {}).get(found.arm, found.arm),
                 groups=changes(measured, contrasts, before, after),
                 measures=downstream.of_pair(before, after),
+                thresholds=under,
             )
         )
         unpaired = sorted(set(base) ^ set(arms[found.arm, found.upstream]))
