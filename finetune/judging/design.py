@@ -152,14 +152,17 @@ def positive_label(scores: ScoreSet, stick: Yardstick, positive: str | None = No
             )
         return None
     for choice in (positive, stick.positive, "1", "true"):
-        if choice is not None and choice in scores.labels:
-            return choice
+        alike = [] if choice is None else [name for name in scores.labels if name.casefold() == choice.casefold()]
+        if choice is not None and (choice in scores.labels or len(alike) == 1):
+            return choice if choice in scores.labels else alike[0]
         if choice is not None and choice in (positive, stick.positive):
             names = ", ".join(scores.labels)
             raise InputError(
-                f'scores: the positive label "{choice}" does not occur; labels are {names}; name it with positive='
+                f'scores: the positive label "{choice}" does not occur; labels are {names}; say --positive'
             )
-    raise InputError(f"scores: which label is positive? Labels are {', '.join(scores.labels)}; give it with positive=")
+    raise InputError(
+        f"scores: which label is positive? Labels are {', '.join(scores.labels)}; give it with positive (--positive)"
+    )
 
 
 def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None, split: str | None = None) -> Design:
@@ -192,6 +195,8 @@ def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None, s
     if split not in scores.items:
         raise InputError("scores: no rows of split test or probe; gaps are not measured on dev rows")
     items = scores.items[split]
+    if not items.groups:
+        raise InputError(f'scores: no row of split {split} names a group; give a column "group" or "text"')
     make = _fpr_cells if stick.kind == "fpr" else _tpr_cells
     rows, cells, stick, coefficients = make(items, stick, positive)
     codes = items.clusters[:, rows]
@@ -235,6 +240,11 @@ def _tpr_cells(
         for name in items.labels
         for group, side in sides.items()
     }
+    if not set(items.labels) & {entry.name for entry in stick.entries}:
+        raise InputError(
+            f"scores: the labels are {', '.join(items.labels[:5])}, and none is one of the training data's, "
+            f"{', '.join(entry.name for entry in stick.entries[:5])}; spell them as there"
+        )
     enough = [name for name in items.labels if min(len(found[name, group]) for group in sides) >= MIN_CELL]
     stick = stick.restrict(enough, f"under {MIN_CELL} test rows in a group")
     names = [*stick.used, *(name for name in items.labels if name not in stick.used)]

@@ -17,15 +17,13 @@ from .gaps import measure as measure_runs
 from .judge import Judged, judge
 from .measures import Downstream
 from .records import ArmGap, ArmVerdict, plain
-from .scores import ScoreSet, align, concat, load, read
+from .scores import ScoreSet, read
 from .tables import CellContrasts, changes, rates
 from .thresholds import sensitivity
 from .yardstick import Yardstick
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ...data.config import VerdictConfig
 
 SCHEMA = "evenset.verdict/1"
 
@@ -128,6 +126,7 @@ def verify(
     positive: str | None = None,
     with_ambiguous: bool = False,
     plans: Mapping[str, str] | None = None,
+    chosen: bool = False,
     attribution: Mapping[str, Any] | None = None,
     environment: Mapping[str, Any] | None = None,
     bootstrap: int = 1000,
@@ -155,6 +154,9 @@ def verify(
         Whether terms with another everyday sense count in the gap.
     plans : mapping of str to str, optional
         The plan of each arm; by default it has the arm's name.
+    chosen : bool
+        Whether each upstream has one arm, chosen on dev rows by the screening seeds: then nothing is corrected for the
+        number of arms.
     attribution, environment : mapping, optional
         Stored with the verdict.
     bootstrap : int
@@ -220,7 +222,7 @@ def verify(
     if not single:
 
         def again(found: Measured, repetitions: int = 0) -> tuple[Judged, ...]:
-            return judge(found, arms, placebo_of, base_arm, screened, margins, repetitions, seed)
+            return judge(found, arms, placebo_of, base_arm, screened, margins, repetitions, seed, chosen=chosen)
 
         judged = again(measured, bootstrap)
         thresholds = sensitivity(scores, measured, judged, again)
@@ -287,54 +289,4 @@ def _arm_gap(measured: Measured, downstream: Downstream, runs: list[int], role: 
         collapsed=tuple(f"seed {fact.run.seed}: {fact.collapsed}" for fact in facts if fact.collapsed),
         groups=rates(measured, downstream.contrasts, runs),
         **downstream.of_arm(runs),
-    )
-
-
-def _screening(scores: ScoreSet, base_arm: str = "raw") -> list[int]:
-    """Seeds that only the base arm has: they can be paired with nothing, so they are there to name the worst group."""
-    base = {run.seed for run in scores.runs if run.arm == base_arm}
-    others = {run.seed for run in scores.runs if run.arm != base_arm}
-    return sorted(base - others) if others & base else []
-
-
-def verify_files(paths: Sequence[str | Path], yardstick: str | Path, *, settings: VerdictConfig) -> Verdict:
-    """Judge score files by the `[verdict]` part of a config, as `evenset verify` does.
-
-    Parameters
-    ----------
-    paths : sequence of path
-        Files or folders of scores; they are taken together.
-    yardstick : path
-        `audit.json` of the raw training set.
-    settings : VerdictConfig
-        Measure, axis and margins.
-
-    Returns
-    -------
-    Verdict
-        Its environment names the files by their SHA-256.
-
-    Notes
-    -----
-    Seeds that only the arm "raw" has are screening seeds, as `evenset run` trains them: they name the worst-off group.
-    """
-    from ...data.files import sha256_file
-
-    margins = Margins(
-        margin=settings.margin,
-        guard=settings.guard,
-        guard_loss=settings.guard_loss,
-        worst_group_loss=settings.worst_group_loss,
-    )
-    scores = align(concat([load(path) for path in paths]))
-    files = [*(Path(path) for path in paths), Path(yardstick)]
-    return verify(
-        scores,
-        yardstick,
-        margins=margins,
-        screening_seeds=_screening(scores),
-        axis=settings.axis,
-        measure=settings.measure,
-        with_ambiguous=settings.ambiguous,
-        environment={"files": {path.name: sha256_file(path) for path in files if path.is_file()}},
     )
