@@ -137,7 +137,7 @@ def contrast_of(cells: Sequence[Cell], coefficients: Floats, codes: Ints) -> Con
 
 
 def positive_label(scores: ScoreSet, stick: Yardstick, positive: str | None = None) -> str | None:
-    """The positive label of a binary task; None with more than two labels.
+    """The positive label of a binary task; None with more than two labels, or where recall can do without it.
 
     Raises
     ------
@@ -160,6 +160,8 @@ def positive_label(scores: ScoreSet, stick: Yardstick, positive: str | None = No
             raise InputError(
                 f'scores: the positive label "{choice}" does not occur; labels are {names}; say --positive'
             )
+    if stick.kind == "tpr" and scores.predicted:
+        return None  # recall needs none, and what is predicted is known
     raise InputError(
         f"scores: which label is positive? Labels are {', '.join(scores.labels)}; give it with positive (--positive)"
     )
