@@ -200,7 +200,7 @@ def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None, s
     if not items.groups:
         raise InputError(f'scores: no row of split {split} names a group; give a column "group" or "text"')
     make = _fpr_cells if stick.kind == "fpr" else _tpr_cells
-    rows, cells, stick, coefficients = make(items, stick, positive)
+    rows, cells, stick, coefficients = make(items, stick, positive, "dev" if split == "dev" else "test")
     codes = items.clusters[:, rows]
     used = np.flatnonzero(coefficients)
     gap = contrast_of([cells[at] for at in used], coefficients[used], codes)
@@ -212,12 +212,12 @@ def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None, s
 
 
 def _fpr_cells(
-    items: Items, stick: Yardstick, positive: str | None
+    items: Items, stick: Yardstick, positive: str | None, where: str
 ) -> tuple[Ints, tuple[Cell, ...], Yardstick, Floats]:
     rows = np.flatnonzero(~items.is_label(positive or ""))
     found = {name: np.flatnonzero(items.member(name)[rows]) for name in items.groups}
     stick = stick.restrict(
-        (name for name, at in found.items() if len(at) >= MIN_CELL), f"under {MIN_CELL} harmless test rows"
+        (name for name, at in found.items() if len(at) >= MIN_CELL), f"under {MIN_CELL} harmless {where} rows"
     )
     others = [name for name in found if name not in stick.used and len(found[name])]
     cells = [Cell(name, None, found[name]) for name in (*stick.used, *others)]
@@ -229,7 +229,7 @@ def _fpr_cells(
 
 
 def _tpr_cells(
-    items: Items, stick: Yardstick, _positive: str | None
+    items: Items, stick: Yardstick, _positive: str | None, where: str
 ) -> tuple[Ints, tuple[Cell, ...], Yardstick, Floats]:
     one, two = items.member(stick.first), items.member(stick.second)
     if not one.any() or not two.any():
@@ -248,7 +248,7 @@ def _tpr_cells(
             f"{', '.join(entry.name for entry in stick.entries[:5])}; spell them as there"
         )
     enough = [name for name in items.labels if min(len(found[name, group]) for group in sides) >= MIN_CELL]
-    stick = stick.restrict(enough, f"under {MIN_CELL} test rows in a group")
+    stick = stick.restrict(enough, f"under {MIN_CELL} {where} rows in a group")
     names = [*stick.used, *(name for name in items.labels if name not in stick.used)]
     cells = [Cell(group, name, found[name, group]) for name in names for group in sides if len(found[name, group])]
     coefficients = np.zeros(len(cells))
