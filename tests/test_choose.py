@@ -24,7 +24,7 @@ from evenset.finetune.judging.verdict import verify
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    for part, rows in {"train": 4000, "dev": 3000, "test": 800}.items():
+    for part, rows in {"train": 2500, "dev": 2500, "test": 400}.items():
         pq.write_table(comments(rows, 0, bias=1.0, split=part)[0], folder / f"{part}.parquet")
     pq.write_table(probe(64)[0], folder / "probe.parquet")
     return folder
@@ -163,6 +163,7 @@ def test_test_and_probe_rows_have_no_say():
     assert one == two
 
 
+@pytest.mark.slow
 def test_choosing_flatters_nobody():
     """Arms that do nothing: the best of eight on dev rows must not pass more often than an arm taken blindly."""
     passed = 0
@@ -194,6 +195,7 @@ def test_margins_seeds_and_commit_are_written_before_training(finished):
     assert not any("not fixed" in note for note in verdict.notes)
 
 
+@pytest.mark.slow
 def test_what_is_changed_after_training_is_said(files, tmp_path):
     config = config_of(files, choose=False)
     small = config.model_copy(update={"finetune": config.finetune.model_copy(update={"seeds": 2})})

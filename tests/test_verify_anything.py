@@ -147,7 +147,9 @@ BAD = {
     "a score that is no number": (
         toxic(score=np.where(np.arange(N) == 3, np.nan, 0.5)), 'finite number: arm mine.*"r3"',
     ),
-    "an id twice": (toxic(id=["r0", "r0", *(f"r{i}" for i in range(2, N))]), '"r0" occurs twice in arm mine.*columns arm, upstream and seed'),
+    "an id twice": (
+        toxic(id=["r0", "r0", *(f"r{i}" for i in range(2, N))]), "twice in arm mine.*columns arm, upstream and seed",
+    ),
     "no id": (toxic(id=None), 'no column "id"'),
     "no label": (toxic(label=None), 'no column "label"'),
     "neither score nor prediction": (toxic(score=None), 'needs a column "score"'),
