@@ -547,31 +547,40 @@ def _pipeline(
 @cli.command(short_help="Gaps and verdict from anyone's predictions.")
 @click.argument("scores", nargs=-1, required=True)
 @click.option(
-    "--yardstick", required=True, type=click.Path(path_type=Path), help="audit.json of the raw training data."
+    "--yardstick",
+    type=click.Path(path_type=Path),
+    help="audit.json of the raw training data; needless for the folder of runs of `evenset run`.",
 )
 @_config
 @click.option("--axis", help="Axis of the yardstick; needless where the audit has one.")
 @click.option("--measure", type=click.Choice(["fpr", "tpr"]), help="Which gap; default from the config, else fpr.")
+@click.option(
+    "--positive", help="The positive label as the scores spell it, where the training data spell it otherwise."
+)
 @_out
 @_overwrite
 @_quiet
 @_json
 def verify(
     scores: tuple[str, ...],
-    yardstick: Path,
+    yardstick: Path | None,
     config_path: Path | None,
     axis: str | None,
     measure: str | None,
+    positive: str | None,
     out: Path | None,
     overwrite: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Judge predictions that any trainer made: csv or parquet with arm, upstream, seed, id, label, score and groups.
+    """Judge predictions that any trainer made: csv or parquet with id, label, score or prediction, and group or text.
+
+    Known besides: arm, upstream, seed, split, cluster, placebo_of. One arm gets its gaps and no verdict.
 
     \b
     evenset audit train.csv --out audit/
     evenset verify scores.parquet --yardstick audit/audit.json
+    evenset verify out/runs                                   the same verdict again, from the scores alone
     """
     from . import finetune as room
     from .finetune.judging.report import verdict_table
@@ -581,7 +590,7 @@ def verify(
     if axis or measure:
         settings = settings.model_copy(update={k: v for k, v in {"axis": axis, "measure": measure}.items() if v})
     with _claimed(out, "verify", [list(scores), settings.model_dump_json()], overwrite=overwrite):
-        verdict = room.verify_files(scores, yardstick, settings=settings)
+        verdict = room.verify_files(scores, yardstick, settings=settings, positive=positive)
         if out is not None:
             verdict.save(out)
     note = f"written: {out / 'verdict.json'}" if out else "to keep the verdict: --out DIR"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .judging.decide import Margins
+    from .judging.files import verify_files
     from .judging.records import ArmVerdict
-    from .judging.verdict import Verdict, verify, verify_files
+    from .judging.verdict import Verdict, verify
     from .pipeline import run, train
 
 __all__ = ["ArmVerdict", "Margins", "Verdict", "run", "train", "verify", "verify_files"]
@@ -21,7 +22,7 @@ _HOME = {
     "run": "pipeline",
     "train": "pipeline",
     "verify": "judging.verdict",
-    "verify_files": "judging.verdict",
+    "verify_files": "judging.files",
     "Verdict": "judging.verdict",
     "ArmVerdict": "judging.records",
     "Margins": "judging.decide",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..data.config import Config, VerdictConfig
 from ..data.errors import EvensetError
-from ..data.files import write_json
 from . import ranks, spread
 from .arms import PLACEBO, expand
+from .choosing import check, in_two_stages
+from .judging import fixed as fixed_before
 from .judging import yardstick as sticks
 from .judging.decide import Margins
 from .judging.design import design
+from .judging.fixed import Fixed, fix
 from .judging.verdict import Verdict, verify
 from .progress import Going, Progress
 from .runs import Job, RunStore, empty_scores
@@ -25,7 +27,7 @@ from .workshop import Workshop, environment
 if TYPE_CHECKING:
     from ..audit import AuditReport
 
-AUDIT, CURATED, YARDSTICK = "audit", "curate", "yardstick.json"
+AUDIT, CURATED, YARDSTICK = "audit", "curate", fixed_before.FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,32 +86,47 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
         task.train, config.data.axes, rules=config.check, reference=config.reference, seed=0, progress=progress
     )
     report.save(out / AUDIT)
-    stick = _fix_yardstick(config, task, report, out)
+    stick, fixed = _fix_yardstick(config, task, report, out)
     # Test rows that cannot show the gap are refused now, not after hours of training.
     design(empty_scores(task.splits, labels=task.labels, positive=task.positive), stick)
+    if config.verdict.choose:
+        check(task, stick)
     if write_curated:
         _write_curated(config, task, out, progress)
-    trained = train(config, out, task=task, progress=progress)
-    settings = config.verdict
+    settings, choice = config.verdict, None
+    if settings.choose:
+        trained, choice = in_two_stages(config, out, task, stick, margins_of(settings), progress)
+    else:
+        trained = train(config, out, task=task, progress=progress)
     verdict = verify(
         trained.store.scores(trained.jobs),
         stick,
         margins=margins_of(settings),
         screening_seeds=sorted({job.seed for job in jobs if job.screening}),
         plans={job.arm: job.plan + PLACEBO * (job.placebo_of is not None) for job in jobs},
+        chosen=settings.choose,
         environment={
             **environment(config.finetune.model),
             "model": config.finetune.model,
             "bootstrap_rows": Workshop.open(config, out, task=task).bootstrap,
             "data": dict(task.inputs),
+            "fixed": {key: value for key, value in fixed.to_dict().items() if key != "yardstick"},
+            **({} if choice is None else {"choice": choice.to_dict()}),
         },
     )
-    verdict = replace(verdict, notes=(*task.notes, *trained.notes, *verdict.notes))
+    verdict = replace(verdict, notes=(*task.notes, *fixed.notes(), *trained.notes, *verdict.notes))
     verdict.save(out)
     return verdict
 
 
-def train(config: Config, out: str | Path, *, task: Task | None = None, progress: Progress | None = None) -> Trained:
+def train(
+    config: Config,
+    out: str | Path,
+    *,
+    task: Task | None = None,
+    progress: Progress | None = None,
+    jobs: Sequence[Job] | None = None,
+) -> Trained:
     """Train every arm of a config that has no finished run yet.
 
     Parameters
@@ -122,6 +139,8 @@ def train(config: Config, out: str | Path, *, task: Task | None = None, progress
         The config's task, if it is open already.
     progress : callable, optional
         Called with (what, done, total).
+    jobs : sequence of Job, optional
+        Other runs than all of the config.
 
     Returns
     -------
@@ -134,7 +153,7 @@ def train(config: Config, out: str | Path, *, task: Task | None = None, progress
     """
     out = Path(out)
     workshop = Workshop.open(config, out, task=task)
-    store, jobs = workshop.store, expand(config)
+    store, jobs = workshop.store, expand(config) if jobs is None else jobs
     store.tidy()
     found = {job: store.find(job, workshop.inputs(job)) for job in jobs}
     notes = [
@@ -198,13 +217,22 @@ def margins_of(settings: VerdictConfig) -> Margins:
     )
 
 
-def _fix_yardstick(config: Config, task: Task, report: AuditReport, out: Path) -> sticks.Yardstick:
+def _fix_yardstick(config: Config, task: Task, report: AuditReport, out: Path) -> tuple[sticks.Yardstick, Fixed]:
     """Take the yardstick from the audit of the raw rows, and write it with the margins before any training."""
     stick = sticks.load(
         report.to_dict(), axis=task.axis, measure=config.verdict.measure, with_ambiguous=config.verdict.ambiguous
     )
-    write_json(out / YARDSTICK, {"yardstick": stick.to_dict(), "margins": asdict(margins_of(config.verdict))})
-    return stick
+    jobs, workshop = expand(config), Workshop.open(config, out, task=task)
+    fixed = fix(
+        out / YARDSTICK,
+        stick,
+        margins_of(config.verdict),
+        seeds=sorted({job.seed for job in jobs if not job.screening}),
+        screening_seeds=sorted({job.seed for job in jobs if job.screening}),
+        choose=config.verdict.choose,
+        begun=any(workshop.store.find(job, workshop.inputs(job)).state == "done" for job in jobs),
+    )
+    return stick, fixed
 
 
 def _write_curated(config: Config, task: Task, out: Path, progress: Progress | None) -> None:

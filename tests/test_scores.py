@@ -50,7 +50,7 @@ def test_groups_as_text_and_as_list_are_the_same() -> None:
     assert [text.patterns[code] for code in text.pattern] == [lists.patterns[code] for code in lists.pattern]
 
 
-@pytest.mark.parametrize("missing", ["arm", "id", "label"])
+@pytest.mark.parametrize("missing", ["id", "label"])
 def test_a_missing_column_is_named(missing: str) -> None:
     with pytest.raises(InputError, match=f'no column "{missing}"'):
         read(foreign(**{missing: []}))

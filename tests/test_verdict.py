@@ -22,6 +22,7 @@ from score_sim import TERMS, Arm, simulate, stick, to_table
 from evenset.data.config import VerdictConfig
 from evenset.data.errors import InputError
 from evenset.finetune.judging.decide import DECISIONS, Evidence, Guard, Margins, decide
+from evenset.finetune.judging.files import verify_files
 from evenset.finetune.judging.inference import (
     Clusters,
     Interval,
@@ -35,7 +36,7 @@ from evenset.finetune.judging.metrics import threshold_for_rate
 from evenset.finetune.judging.report import verdict_table
 from evenset.finetune.judging.resampling import multi_bootstrap, sign_flip
 from evenset.finetune.judging.scores import Items, Run, ScoreSet, write
-from evenset.finetune.judging.verdict import Verdict, verify, verify_files
+from evenset.finetune.judging.verdict import Verdict, verify
 from evenset.finetune.judging.yardstick import Entry, Yardstick, tpr_yardstick
 
 

@@ -142,7 +142,8 @@ def _grid(rows: Ints, run: Ints, ids: Ints, runs: tuple[Run, ...], values: pa.Ar
     if len(repeated):
         at = repeated[0]
         raise InputError(
-            f'scores: id "{values[int(ids[at])]}" occurs twice in {runs[run[at]]}, split {split}; ids are unique'
+            f'scores: id "{values[int(ids[at])]}" occurs twice in {runs[run[at]]}, split {split}; several runs in '
+            "one file are told apart by the columns arm, upstream and seed"
         )
     bounds = np.searchsorted(run, np.arange(len(runs) + 1))
     reference = ids[bounds[0] : bounds[1]]

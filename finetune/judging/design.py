@@ -137,7 +137,7 @@ def contrast_of(cells: Sequence[Cell], coefficients: Floats, codes: Ints) -> Con
 
 
 def positive_label(scores: ScoreSet, stick: Yardstick, positive: str | None = None) -> str | None:
-    """The positive label of a binary task; None with more than two labels.
+    """The positive label of a binary task; None with more than two labels, or where recall can do without it.
 
     Raises
     ------
@@ -152,17 +152,22 @@ def positive_label(scores: ScoreSet, stick: Yardstick, positive: str | None = No
             )
         return None
     for choice in (positive, stick.positive, "1", "true"):
-        if choice is not None and choice in scores.labels:
-            return choice
+        alike = [] if choice is None else [name for name in scores.labels if name.casefold() == choice.casefold()]
+        if choice is not None and (choice in scores.labels or len(alike) == 1):
+            return choice if choice in scores.labels else alike[0]
         if choice is not None and choice in (positive, stick.positive):
             names = ", ".join(scores.labels)
             raise InputError(
-                f'scores: the positive label "{choice}" does not occur; labels are {names}; name it with positive='
+                f'scores: the positive label "{choice}" does not occur; labels are {names}; say --positive'
             )
-    raise InputError(f"scores: which label is positive? Labels are {', '.join(scores.labels)}; give it with positive=")
+    if stick.kind == "tpr" and scores.predicted:
+        return None  # recall needs none, and what is predicted is known
+    raise InputError(
+        f"scores: which label is positive? Labels are {', '.join(scores.labels)}; give it with positive (--positive)"
+    )
 
 
-def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None) -> Design:
+def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None, split: str | None = None) -> Design:
     """Fix rows, cells and coefficients of the gap.
 
     Parameters
@@ -174,6 +179,8 @@ def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None) -
         From the raw training set.
     positive : str, optional
         The positive label, where the yardstick does not say.
+    split : str, optional
+        Another split than these: the dev rows to choose an arm by, a copy of the test rows.
 
     Returns
     -------
@@ -186,12 +193,14 @@ def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None) -
     """
     positive = positive_label(scores, stick, positive)
     order = ("probe", "test") if stick.kind == "fpr" else ("test", "probe")
-    split = next((name for name in order if name in scores.items), "")
-    if not split:
+    split = split or next((name for name in order if name in scores.items), "")
+    if split not in scores.items:
         raise InputError("scores: no rows of split test or probe; gaps are not measured on dev rows")
     items = scores.items[split]
+    if not items.groups:
+        raise InputError(f'scores: no row of split {split} names a group; give a column "group" or "text"')
     make = _fpr_cells if stick.kind == "fpr" else _tpr_cells
-    rows, cells, stick, coefficients = make(items, stick, positive)
+    rows, cells, stick, coefficients = make(items, stick, positive, "dev" if split == "dev" else "test")
     codes = items.clusters[:, rows]
     used = np.flatnonzero(coefficients)
     gap = contrast_of([cells[at] for at in used], coefficients[used], codes)
@@ -203,12 +212,12 @@ def design(scores: ScoreSet, stick: Yardstick, *, positive: str | None = None) -
 
 
 def _fpr_cells(
-    items: Items, stick: Yardstick, positive: str | None
+    items: Items, stick: Yardstick, positive: str | None, where: str
 ) -> tuple[Ints, tuple[Cell, ...], Yardstick, Floats]:
     rows = np.flatnonzero(~items.is_label(positive or ""))
     found = {name: np.flatnonzero(items.member(name)[rows]) for name in items.groups}
     stick = stick.restrict(
-        (name for name, at in found.items() if len(at) >= MIN_CELL), f"under {MIN_CELL} harmless test rows"
+        (name for name, at in found.items() if len(at) >= MIN_CELL), f"under {MIN_CELL} harmless {where} rows"
     )
     others = [name for name in found if name not in stick.used and len(found[name])]
     cells = [Cell(name, None, found[name]) for name in (*stick.used, *others)]
@@ -220,7 +229,7 @@ def _fpr_cells(
 
 
 def _tpr_cells(
-    items: Items, stick: Yardstick, _positive: str | None
+    items: Items, stick: Yardstick, _positive: str | None, where: str
 ) -> tuple[Ints, tuple[Cell, ...], Yardstick, Floats]:
     one, two = items.member(stick.first), items.member(stick.second)
     if not one.any() or not two.any():
@@ -233,8 +242,13 @@ def _tpr_cells(
         for name in items.labels
         for group, side in sides.items()
     }
+    if not set(items.labels) & {entry.name for entry in stick.entries}:
+        raise InputError(
+            f"scores: the labels are {', '.join(items.labels[:5])}, and none is one of the training data's, "
+            f"{', '.join(entry.name for entry in stick.entries[:5])}; spell them as there"
+        )
     enough = [name for name in items.labels if min(len(found[name, group]) for group in sides) >= MIN_CELL]
-    stick = stick.restrict(enough, f"under {MIN_CELL} test rows in a group")
+    stick = stick.restrict(enough, f"under {MIN_CELL} {where} rows in a group")
     names = [*stick.used, *(name for name in items.labels if name not in stick.used)]
     cells = [Cell(group, name, found[name, group]) for name in names for group in sides if len(found[name, group])]
     coefficients = np.zeros(len(cells))

@@ -142,7 +142,7 @@ def measure(scores: ScoreSet, plan: Design, *, guard: str = "auto") -> Measured:
         if scored:
             count = int(scores.items[source].is_label(plan.positive or "").sum())
             threshold = metrics.threshold_for_rate(scores.score[source][at], count)
-        hit = _hits(scores, plan, at, threshold)
+        hit = hits_on(scores, plan, at, threshold)
         utility, influence, one_class = _utility(scores, test, at, threshold, plan.positive, guard)
         free, bpsn, bnsp = _threshold_free(scores, plan, at, places)
         rates = np.array([hit[cell.rows].mean() for cell in plan.cells])
@@ -157,7 +157,7 @@ def measure(scores: ScoreSet, plan: Design, *, guard: str = "auto") -> Measured:
                 utility=utility,
                 bpsn=bpsn,
                 bnsp=bnsp,
-                saturated=plan.stick.kind == "fpr" and _saturated(rates[: len(plan.stick.used)]),
+                saturated=is_saturated(plan, rates),
                 collapsed=collapsed or ("predicts one class" if one_class else ""),
             )
         )
@@ -180,8 +180,8 @@ def _fingerprints(scores: ScoreSet) -> tuple[str, ...]:
     return tuple(digests)
 
 
-def _decide(scores: ScoreSet, split: str, at: int, threshold: float, positive: str | None) -> Ints:
-    """Predicted label codes of one run on one split."""
+def decided(scores: ScoreSet, split: str, at: int, threshold: float, positive: str | None) -> Ints:
+    """Predicted label codes of one run on one split; a threshold of NaN takes the predictions that were given."""
     if math.isnan(threshold):
         given: Ints = scores.predicted[split][at]
         return given
@@ -190,16 +190,19 @@ def _decide(scores: ScoreSet, split: str, at: int, threshold: float, positive: s
     return np.where(scores.score[split][at] >= threshold, yes, no)
 
 
-def _hits(scores: ScoreSet, plan: Design, at: int, threshold: float) -> Bools:
-    predicted = _decide(scores, plan.split, at, threshold, plan.positive)[plan.rows]
+def hits_on(scores: ScoreSet, plan: Design, at: int, threshold: float) -> Bools:
+    """Whether each row of a design is a hit of one run: a false positive, or a row recovered."""
+    predicted = decided(scores, plan.split, at, threshold, plan.positive)[plan.rows]
     wanted: Ints = scores.items[plan.split].label[plan.rows]
     if plan.stick.kind == "fpr":
         wanted = np.full(len(predicted), scores.labels.index(plan.positive or ""))
     return np.asarray(predicted == wanted)
 
 
-def _saturated(rates: Floats) -> bool:
-    return bool(((rates < SATURATED) | (rates > 1 - SATURATED)).mean() > 0.5)
+def is_saturated(plan: Design, rates: Floats) -> bool:
+    """Whether more than half of the terms in the gap have a false-positive rate (of all cells' rates) near 0 or 1."""
+    used = rates[: len(plan.stick.used)]
+    return plan.stick.kind == "fpr" and bool(((used < SATURATED) | (used > 1 - SATURATED)).mean() > 0.5)
 
 
 def _utility(
@@ -207,7 +210,7 @@ def _utility(
 ) -> tuple[dict[str, float], Floats, bool]:
     if test is None:
         return {}, np.zeros(0), False
-    predicted = _decide(scores, "test", at, threshold, positive)
+    predicted = decided(scores, "test", at, threshold, positive)
     f1, f1_influence = metrics.macro_f1(test.label, predicted)
     weight = metrics.independence_weights(test.label, test.pattern)
     found = {"accuracy": float((predicted == test.label).mean()), "macro_f1": f1}
@@ -273,9 +276,10 @@ def _secondary(plan: Design, rates: Floats, bpsn: Mapping[str, float], bnsp: Map
             "mean_abs_gap": np.abs(rates[:used] - every).mean(),
             "mean_abs_gap_all_terms": np.abs(rates[terms] - every).mean(),
         }
-        for name, table in (("bpsn_slope", bpsn), ("bnsp_slope", bnsp)):
+        for name, table in (("bpsn", bpsn), ("bnsp", bnsp)):
             if table:
-                found[name] = stick.coefficients @ np.array([table[term] for term in stick.used])
+                aucs = np.array([table[term] for term in stick.used])
+                found |= {f"{name}_slope": stick.coefficients @ aucs, f"{name}_spread": aucs.std(ddof=1)}
         return {name: float(value) for name, value in found.items()}
     one, two = rates[0 : 2 * used : 2], rates[1 : 2 * used : 2]
     n1, n2 = (np.array([cell.n for cell in plan.cells[start : 2 * used : 2]], dtype=np.float64) for start in (0, 1))

@@ -52,6 +52,8 @@ def judge(
     margins: Margins,
     bootstrap: int,
     seed: int,
+    *,
+    chosen: bool = False,
 ) -> tuple[Judged, ...]:
     """Decide on every arm that is neither the base nor a placebo.
 
@@ -71,6 +73,9 @@ def judge(
         Fixed before training.
     bootstrap, seed : int
         Repetitions and seed of the multi-bootstrap.
+    chosen : bool
+        Whether each upstream's arm was chosen on other rows and seeds: then it answers a question of its own, and
+        there is nothing to correct for.
 
     Returns
     -------
@@ -90,13 +95,17 @@ def judge(
     # Arms without a placebo cannot pass, so they cost the others nothing.
     family = [at for at, case in enumerate(cases) if case.evidence.over_placebo is not None]
     beyond, shrunk = (
-        dict(zip(family, holm([cases[at].evidence.p(bound) for at in family]), strict=True))
+        dict(zip(family, _corrected([cases[at].evidence.p(bound) for at in family], chosen=chosen), strict=True))
         for bound in (margins.margin, 0.0)
     )
     return tuple(
         _judged(measured, case, margins, beyond.get(at, math.nan), shrunk.get(at, math.nan), bootstrap, seed)
         for at, case in enumerate(cases)
     )
+
+
+def _corrected(p: list[float], *, chosen: bool) -> list[float]:
+    return [1.0 if math.isnan(value) else value for value in p] if chosen else holm(p)
 
 
 def _case(
@@ -143,7 +152,7 @@ def _case(
         threshold_source=measured.threshold_source,
         saturated=saturated,
         guards=(
-            Guard(_GUARDS[measured.guard], _guard(measured, before, after), margins.guard_loss),
+            Guard(_GUARDS[measured.guard], guard_loss(measured, before, after), margins.guard_loss),
             Guard(
                 f"the worst-off group ({name_of(measured.design, worst[0])})",
                 _loss(measured, worst[0], one - two),
@@ -208,7 +217,8 @@ def _loss(measured: Measured, at: int, reduced: Any) -> Interval:
     return measured.design.cell(at).interval(worse * reduced)
 
 
-def _guard(measured: Measured, before: list[int], after: list[int]) -> Interval | None:
+def guard_loss(measured: Measured, before: list[int], after: list[int]) -> Interval | None:
+    """Loss of the guard, runs paired by seed; None where it was not measured."""
     name = measured.guard
     if measured.guard_clusters is None or name not in measured.runs[0].utility:
         return None

@@ -33,6 +33,14 @@ class ArmGap:
     collapsed : tuple of str
         Runs that are no models, with the reason; they stay in.
     groups : tuple of GroupRate
+    measures : mapping of str to mapping
+        Further figures with their intervals (`judging.measures`): value, low, high, n, method.
+    flips : tuple of mapping
+        How often swapping a group's words turns the decision, by group.
+    calibration : tuple of mapping
+        By group.
+    worst_gap : mapping
+        The group with the largest gap once luck is taken out.
     """
 
     arm: str
@@ -51,6 +59,10 @@ class ArmGap:
     saturated: bool
     collapsed: tuple[str, ...]
     groups: tuple[GroupRate, ...]
+    measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    flips: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    calibration: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    worst_gap: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,9 @@ class ArmVerdict:
     and `second_endpoint_change` (of the mean false-positive rate of the terms minus that of rows without a term) have
     `_low` and `_high` beside them. `v_seed`, `v_ex`, `df` and `clusters` are the reduction's. `boot_low` and
     `boot_high` are the multi-bootstrap's, `sign_flip_p` is the exact sign-flip test's: they decide nothing. `p` and
-    `p_holm` are one-sided: that all conditions of a pass hold. NaN (null in the file) is "not known".
+    `p_holm` are one-sided: that all conditions of a pass hold. NaN (null in the file) is "not known". `measures` has
+    each further figure before and after, with its change and the share of it that is gone; `thresholds` the gap,
+    reduction and decision under each rule for the threshold.
     """
 
     arm: str
@@ -121,6 +135,8 @@ class ArmVerdict:
     secondary: Mapping[str, Mapping[str, float]]
     collapsed: tuple[str, ...]
     groups: tuple[GroupChange, ...] = field(repr=False)
+    measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    thresholds: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
 
 def plain(record: ArmVerdict | ArmGap) -> dict[str, Any]:

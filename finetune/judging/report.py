@@ -92,6 +92,23 @@ def _worth(arm: ArmVerdict) -> str:
     return f"{name} {', '.join(said)}" if said else ""
 
 
+def _moved(arm: ArmVerdict) -> str:
+    """The reduction and the decision under each rule for the threshold."""
+    said = [f"{one['rule']} {_short(one['reduction'])} {one['decision']}" for one in arm.thresholds]
+    return f"Reduction by threshold: {'; '.join(said)}" if said else ""
+
+
+def _flips(arm: ArmVerdict) -> str:
+    """How often swapping the words of groups turns a decision."""
+    found = arm.measures.get("flip_rate")
+    if not found:
+        return ""
+    return (
+        f"Decisions that a swap turns: {_short(found['before'])} → {_short(found['after'])} of {found['n']} rows that "
+        f"it changes (change {_range(found['change_low'], found['change_high'])})"
+    )
+
+
 def verdict_table(verdict: Verdict, *, details: bool = True) -> RenderableType:
     """The verdict as a rich renderable, 80 columns wide at most.
 
@@ -126,8 +143,7 @@ def verdict_table(verdict: Verdict, *, details: bool = True) -> RenderableType:
         parts.append(table)
         for arm in verdict.arms if details else ():
             parts.append(Text.assemble((f"{_name(arm.arm, arm.upstream)}: ", "bold"), _why(arm)))
-            if worth := _worth(arm):
-                parts.append(Text(f"  {worth}"))
+            parts += [Text(f"  {line}") for line in (_worth(arm), _moved(arm), _flips(arm)) if line]
         if details:
             worst = sorted({arm.worst_group for arm in verdict.arms})
             parts.append(Text(f"Guards: {_GUARDS[verdict.margins.guard]}; group: {', '.join(worst)}, the worst off."))

@@ -5,7 +5,7 @@ Whatever trains a model writes this table; gaps, verdict and attribution read no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,6 +25,8 @@ COPIES = {"scrubbed": "test.scrubbed", "swapped": "test.swapped"}
 """Splits with the rows of test under the same ids, their words scrubbed or swapped."""
 
 SPLITS = ("dev", "test", "probe", *COPIES.values())
+PREDICTED = ("predicted", "prediction")
+WIDE = "score:"
 SEPARATOR = "|"  # in a csv, several groups or clustering ways share one field
 
 SCORES = pa.schema(
@@ -147,8 +149,8 @@ def read(source: str | Path | pa.Table | Any) -> ScoreSet:
     Parameters
     ----------
     source : path, pyarrow.Table or pandas.DataFrame
-        A csv or parquet file, a folder of `*.scores.parquet`, or a table. Needed columns: `arm`, `id`, `label` and
-        `score` or `predicted`. Known besides: `upstream` (default "pretrained"), `seed` (0), `split` ("test"),
+        A csv or parquet file, a folder of `*.scores.parquet`, or a table. Needed columns: `id`, `label` and `score` or
+        `predicted`. Known besides: `arm` (default "mine"), `upstream` ("pretrained"), `seed` (0), `split` ("test"),
         `group` ("a|b") or `groups` (a list), `cluster` ("x|y" or a list, one entry a clustering way), `placebo_of`,
         `changed` (in the splits "test.scrubbed" and "test.swapped").
 
@@ -187,12 +189,17 @@ def align(table: pa.Table) -> ScoreSet:
     return aligned(table)
 
 
-def load(source: str | Path | pa.Table | Any) -> pa.Table:
-    """Read a foreign file or table into the `SCORES` schema, without aligning it."""
+def load(
+    source: str | Path | pa.Table | Any, *, groups: Callable[[pa.ChunkedArray], pa.Array] | None = None
+) -> pa.Table:
+    """Read a foreign file or table into the `SCORES` schema, without aligning it.
+
+    `groups` finds the groups of texts, where there is a column `text` and none of groups.
+    """
     if isinstance(source, pa.Table):
-        return normalise(source)
+        return normalise(source, groups=groups)
     if hasattr(source, "iloc"):  # a DataFrame, without importing pandas to ask
-        return normalise(pa.Table.from_pandas(source, preserve_index=False))
+        return normalise(pa.Table.from_pandas(source, preserve_index=False), groups=groups)
     path = Path(source)
     if path.is_dir():
         files = sorted(path.rglob("*.scores.parquet"))
@@ -210,16 +217,17 @@ def load(source: str | Path | pa.Table | Any) -> pa.Table:
         if name.endswith((".parquet", ".pq")):
             import pyarrow.parquet as pq
 
-            return normalise(pq.read_table(path), where=str(path))
+            return normalise(pq.read_table(path), where=str(path), groups=groups)
         if name.endswith((".csv", ".csv.gz")):
             from pyarrow import csv
 
-            text = ("arm", "upstream", "split", "id", "label", "predicted", "group", "groups", "cluster", "placebo_of")
+            text = ["arm", "upstream", "split", "id", "label", "group", "groups", "cluster", "placebo_of", "text"]
+            text += PREDICTED
             kinds = {"seed": pa.int64(), "score": pa.float64(), "changed": pa.bool_()} | dict.fromkeys(
                 text, pa.string()
             )
             options = csv.ConvertOptions(column_types=kinds, strings_can_be_null=False)
-            return normalise(csv.read_csv(path, convert_options=options), where=str(path))
+            return normalise(csv.read_csv(path, convert_options=options), where=str(path), groups=groups)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: cannot be read as scores: {error}") from error
     raise InputError(f"{path}: scores are read from .csv, .csv.gz or .parquet; convert the file to one of these")
@@ -250,8 +258,13 @@ def concat(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables([normalise(table) for table in tables])
 
 
-def normalise(table: pa.Table, *, where: str = "scores") -> pa.Table:
+def normalise(
+    table: pa.Table, *, where: str = "scores", groups: Callable[[pa.ChunkedArray], pa.Array] | None = None
+) -> pa.Table:
     """Bring a table to the `SCORES` schema, filling the columns that have a default.
+
+    A column `prediction` is taken for `predicted`; columns ``score:LABEL``, one a label of three or more, for the
+    prediction and its score; a column `text`, where there are no groups and `groups` can find them, for groups.
 
     Raises
     ------
@@ -260,13 +273,16 @@ def normalise(table: pa.Table, *, where: str = "scores") -> pa.Table:
     """
     if table.schema.equals(SCORES):
         return table
+    if repeated := sorted({name for name in table.column_names if table.column_names.count(name) > 1}):
+        raise InputError(f'{where}: two columns are called "{repeated[0]}"; drop or rename one')
+    table = _foreign(table, where, groups)
     names = table.column_names
-    for needed in ("arm", "id", "label"):
+    for needed in ("id", "label"):
         if needed not in names:
             raise InputError(f'{where}: no column "{needed}"; columns are {", ".join(names)}.{suggest(needed, names)}')
     if "score" not in names and "predicted" not in names:
         raise InputError(f'{where}: needs a column "score" (probability of the positive label) or "predicted"')
-    defaults = {"upstream": "pretrained", "seed": 0, "split": "test"}
+    defaults = {"arm": "mine", "upstream": "pretrained", "seed": 0, "split": "test"}
     columns = []
     for wanted in SCORES:
         name = "group" if wanted.name == "groups" and "groups" not in names else wanted.name
@@ -283,9 +299,38 @@ def normalise(table: pa.Table, *, where: str = "scores") -> pa.Table:
                 columns.append(column.cast(wanted.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise InputError(f'{where}: column "{name}" cannot be read as {wanted.type}: {error}') from error
-        if wanted.name in defaults:
+        if wanted.name in defaults and wanted.name != "arm":
             columns[-1] = columns[-1].fill_null(defaults[wanted.name])
     return pa.table(columns, schema=SCORES)
+
+
+def _foreign(table: pa.Table, where: str, groups: Callable[[pa.ChunkedArray], pa.Array] | None) -> pa.Table:
+    """What others call or lay out in another way."""
+    names = table.column_names
+    if "predicted" not in names and "prediction" in names:
+        names = ["predicted" if name == "prediction" else name for name in names]
+        table = table.rename_columns(names)
+    wide = [name for name in names if name.startswith(WIDE) and len(name) > len(WIDE)]
+    if wide and not {"score", "predicted"} & set(names):
+        if len(wide) < 3:
+            raise InputError(
+                f'{where}: {len(wide)} columns "{WIDE}LABEL": with two labels give one column "score", the probability '
+                "of the positive one"
+            )
+        try:
+            values = np.column_stack([table.column(name).cast(pa.float64()).to_numpy() for name in wide])
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InputError(f'{where}: columns "{WIDE}LABEL" must hold numbers: {error}') from error
+        if not np.isfinite(values).all():
+            row, column = (int(part) for part in np.argwhere(~np.isfinite(values))[0])
+            raise InputError(f'{where}: row {row + 1} has no finite number in column "{wide[column]}"')
+        best = values.argmax(axis=1)
+        labels = pa.array([name.removeprefix(WIDE) for name in wide], pa.string())
+        table = table.append_column("predicted", labels.take(pa.array(best)))
+        table = table.append_column("score", pa.array(values[np.arange(len(best)), best]))
+    if groups is not None and "text" in names and not {"group", "groups"} & set(names):
+        table = table.append_column("groups", groups(table.column("text")))
+    return table
 
 
 def _constant(value: object, kind: pa.DataType, n: int) -> pa.Array:

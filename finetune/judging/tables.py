@@ -10,7 +10,7 @@ import numpy as np
 
 from .design import ALL, NEUTRAL, Cell, Contrast, Design, contrast_of
 from .gaps import Measured
-from .inference import Interval
+from .inference import Interval, t_interval
 from .scores import Floats
 
 _NOTHING = (math.nan, math.nan, math.nan)
@@ -37,6 +37,8 @@ class GroupRate:
         Threshold-free AUC a term; NaN for tpr.
     method : str
         How the intervals were made.
+    log_ratio, log_ratio_low, log_ratio_high : float
+        Of the rate to that of the rows it is compared with.
     """
 
     group: str
@@ -52,6 +54,9 @@ class GroupRate:
     bpsn: float
     bnsp: float
     method: str
+    log_ratio: float = math.nan
+    log_ratio_low: float = math.nan
+    log_ratio_high: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +150,28 @@ def rates(measured: Measured, contrasts: CellContrasts, runs: Sequence[int]) -> 
                 _mean(measured, "bpsn", cell.group, runs),
                 _mean(measured, "bnsp", cell.group, runs),
                 method,
+                *log_ratio(contrasts.rate[at], contrasts.rest[at], contrasts.gap[at], hits),
             )
         )
     return tuple(table)
+
+
+def log_ratio(rate: Contrast, rest: Contrast | None, both: Contrast | None, hits: Floats) -> tuple[float, float, float]:
+    """Log ratio of two rates, mean over runs, with its t interval; half a hit and half a miss are added to each.
+
+    Notes
+    -----
+    ``log((k1 + .5) / (n1 + 1)) - log((k2 + .5) / (n2 + 1))``; delta method over clusters. NaN without rows to compare.
+    """
+    if rest is None or both is None:
+        return _NOTHING
+    n, m = len(rate.rows), len(rest.rows)
+    one, two = ((part.values(hits) * k + 0.5) / (k + 1) for part, k in ((rate, n), (rest, m)))
+    influence = np.zeros(hits.shape[1])
+    # Influence is linear in hits, so the mean over runs of (influence / rate) is that of hits weighted by 1 / rate.
+    influence[rate.rows] += rate.influence((1 / one) @ hits / len(hits)) * n / (n + 1)
+    influence[rest.rows] -= rest.influence((1 / two) @ hits / len(hits)) * m / (m + 1)
+    return _three(t_interval(np.log(one) - np.log(two), influence[both.rows], both.clusters))
 
 
 def _three(found: Interval) -> tuple[float, float, float]:

@@ -14,16 +14,16 @@ from .decide import PASSED, Margins
 from .design import design
 from .gaps import Measured
 from .gaps import measure as measure_runs
-from .judge import judge
+from .judge import Judged, judge
+from .measures import Downstream
 from .records import ArmGap, ArmVerdict, plain
-from .scores import ScoreSet, align, concat, load, read
+from .scores import ScoreSet, read
 from .tables import CellContrasts, changes, rates
+from .thresholds import sensitivity
 from .yardstick import Yardstick
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ...data.config import VerdictConfig
 
 SCHEMA = "evenset.verdict/1"
 
@@ -96,7 +96,7 @@ class Verdict:
         import pandas as pd
 
         rows: Sequence[ArmVerdict | ArmGap] = self.arms or self.gaps
-        nested = ("groups", "utility", "secondary")
+        nested = ("groups", "utility", "secondary", "measures", "thresholds", "flips", "calibration", "worst_gap")
         return pd.DataFrame([{k: v for k, v in plain(row).items() if k not in nested} for row in rows])
 
     def save(self, folder: str | Path) -> Path:
@@ -126,6 +126,7 @@ def verify(
     positive: str | None = None,
     with_ambiguous: bool = False,
     plans: Mapping[str, str] | None = None,
+    chosen: bool = False,
     attribution: Mapping[str, Any] | None = None,
     environment: Mapping[str, Any] | None = None,
     bootstrap: int = 1000,
@@ -153,6 +154,9 @@ def verify(
         Whether terms with another everyday sense count in the gap.
     plans : mapping of str to str, optional
         The plan of each arm; by default it has the arm's name.
+    chosen : bool
+        Whether each upstream has one arm, chosen on dev rows by the screening seeds: then nothing is corrected for the
+        number of arms.
     attribution, environment : mapping, optional
         Stored with the verdict.
     bootstrap : int
@@ -196,6 +200,7 @@ def verify(
     measured = measure_runs(scores, plan, guard=margins.guard)
     margins = dataclasses.replace(margins, guard=measured.guard)
     contrasts = CellContrasts.of(plan)
+    downstream = Downstream.of(scores, measured, contrasts)
     screening = {at for at, run in enumerate(scores.runs) if run.seed in set(screening_seeds)}
     arms: dict[tuple[str, str], dict[int, int]] = {}
     for at, run in enumerate(scores.runs):
@@ -212,11 +217,19 @@ def verify(
         )
     screened = [at for at in sorted(screening) if scores.runs[at].arm == base_arm]
     placebo_of = {(run.arm, run.upstream): run.placebo_of for run in scores.runs}
-    judged = () if single else judge(measured, arms, placebo_of, base_arm, screened, margins, bootstrap, seed)
-    notes = [*plan.notes, *measured.notes]
+    judged: tuple[Judged, ...] = ()
+    thresholds: list[tuple[dict[str, Any], ...]] = []
+    if not single:
+
+        def again(found: Measured, repetitions: int = 0) -> tuple[Judged, ...]:
+            return judge(found, arms, placebo_of, base_arm, screened, margins, repetitions, seed, chosen=chosen)
+
+        judged = again(measured, bootstrap)
+        thresholds = sensitivity(scores, measured, judged, again)
+    notes = [*plan.notes, *measured.notes, *downstream.notes]
     notes += [f"screening seeds, left out of the verdict: {', '.join(map(str, screening_seeds))}"] if screening else []
     verdicts = []
-    for found in judged:
+    for found, under in zip(judged, thresholds, strict=True):
         before, after = found.pairs
         base = arms[base_arm, found.upstream]
         verdicts.append(
@@ -224,6 +237,8 @@ def verify(
                 **found.fields,
                 plan=(plans or {}).get(found.arm, found.arm),
                 groups=changes(measured, contrasts, before, after),
+                measures=downstream.of_pair(before, after),
+                thresholds=under,
             )
         )
         unpaired = sorted(set(base) ^ set(arms[found.arm, found.upstream]))
@@ -234,7 +249,7 @@ def verify(
     gaps = [
         _arm_gap(
             measured,
-            contrasts,
+            downstream,
             [seeds[s] for s in sorted(seeds)],
             "placebo" if placebo_of[key] else "base" if key[0] == base_arm else "curated",
         )
@@ -252,7 +267,7 @@ def verify(
     )
 
 
-def _arm_gap(measured: Measured, contrasts: CellContrasts, runs: list[int], role: str) -> ArmGap:
+def _arm_gap(measured: Measured, downstream: Downstream, runs: list[int], role: str) -> ArmGap:
     interval = measured.design.gap.interval(measured.hits_of(runs))
     facts = [measured.runs[at] for at in runs]
     first = facts[0].run
@@ -272,55 +287,6 @@ def _arm_gap(measured: Measured, contrasts: CellContrasts, runs: list[int], role
         secondary={key: sum(fact.secondary[key] for fact in facts) / len(facts) for key in facts[0].secondary},
         saturated=sum(fact.saturated for fact in facts) * 2 > len(facts),
         collapsed=tuple(f"seed {fact.run.seed}: {fact.collapsed}" for fact in facts if fact.collapsed),
-        groups=rates(measured, contrasts, runs),
-    )
-
-
-def _screening(scores: ScoreSet, base_arm: str = "raw") -> list[int]:
-    """Seeds that only the base arm has: they can be paired with nothing, so they are there to name the worst group."""
-    base = {run.seed for run in scores.runs if run.arm == base_arm}
-    others = {run.seed for run in scores.runs if run.arm != base_arm}
-    return sorted(base - others) if others & base else []
-
-
-def verify_files(paths: Sequence[str | Path], yardstick: str | Path, *, settings: VerdictConfig) -> Verdict:
-    """Judge score files by the `[verdict]` part of a config, as `evenset verify` does.
-
-    Parameters
-    ----------
-    paths : sequence of path
-        Files or folders of scores; they are taken together.
-    yardstick : path
-        `audit.json` of the raw training set.
-    settings : VerdictConfig
-        Measure, axis and margins.
-
-    Returns
-    -------
-    Verdict
-        Its environment names the files by their SHA-256.
-
-    Notes
-    -----
-    Seeds that only the arm "raw" has are screening seeds, as `evenset run` trains them: they name the worst-off group.
-    """
-    from ...data.files import sha256_file
-
-    margins = Margins(
-        margin=settings.margin,
-        guard=settings.guard,
-        guard_loss=settings.guard_loss,
-        worst_group_loss=settings.worst_group_loss,
-    )
-    scores = align(concat([load(path) for path in paths]))
-    files = [*(Path(path) for path in paths), Path(yardstick)]
-    return verify(
-        scores,
-        yardstick,
-        margins=margins,
-        screening_seeds=_screening(scores),
-        axis=settings.axis,
-        measure=settings.measure,
-        with_ambiguous=settings.ambiguous,
-        environment={"files": {path.name: sha256_file(path) for path in files if path.is_file()}},
+        groups=rates(measured, downstream.contrasts, runs),
+        **downstream.of_arm(runs),
     )
