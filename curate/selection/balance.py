@@ -62,6 +62,8 @@ def levels_of(
         )
     columns = [patterns.index((group,)) if (group,) in patterns else -1 for group in groups]
     counts = np.stack([have[:, at] if at >= 0 else np.zeros(len(have), np.int64) for at in columns], axis=1)
+    if step.labels == "equal":
+        return _quartered(step, have, counts, columns, labels, groups, where)
     problems: list[str] = []
     held = step.labels == "held" or step.method == "mixed"
     sizes = np.zeros_like(counts)
@@ -86,6 +88,42 @@ def levels_of(
     for at, column in enumerate(columns):
         if column >= 0:
             want[:, column] = sizes[:, at]
+    return Found(want)
+
+
+def _quartered(
+    step: ResampleStep,
+    have: Ints,
+    counts: Ints,
+    columns: Sequence[int],
+    labels: Sequence[str],
+    groups: Sequence[str],
+    where: str,
+) -> Found:
+    """Two labels and two groups, all of one size at every level, so that only their correlation moves: ``1 − level``.
+
+    Notes
+    -----
+    Wang and Russakovsky 2023: of m, the rows of the rarest cell, each label has ``(1 − level/2) m`` of the group that
+    is more often with it in the data as they are, and ``level/2 m`` of the other. Rows of both groups, of others and of
+    none are dropped, for they would not be half and half.
+    """
+    assert step.level is not None
+    if len(labels) != 2:
+        raise InputError(f'{where}labels = "equal" needs two labels, and there are {len(labels)}; use labels = "held"')
+    least = int(counts.min())
+    if least == 0:
+        row, side = (int(at) for at in np.argwhere(counts == 0)[0])
+        return Found(
+            have,
+            (f'label "{labels[row]}" has no row of group "{groups[side]}", and the rarest cell is the size of all; {ADD}',),
+        )
+    often = _nearest((1 - step.level / 2) * least)
+    (a, b), (c, d) = counts.tolist()
+    first = often if a * d >= b * c else least - often
+    want = np.zeros_like(have)
+    for at, of_groups in zip(columns, ((first, least - first), (least - first, first)), strict=True):
+        want[:, at] = of_groups
     return Found(want)
 
 
