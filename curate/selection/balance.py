@@ -52,7 +52,7 @@ def levels_of(
     The dose of Wang and Russakovsky 2023 (``(1 − L) share + L/2`` for L from 0 to 1), for any number of labels and at
     the size that the data allow. The group that is not changed keeps all its rows, unless sizes are held; the other
     gets the nearest whole number; where that would be none of a group, the level is refused. Rows of both groups, of
-    others and of none are not touched.
+    others and of none are not touched, nor are labels that have fewer than ``min_rows`` of either.
     """
     assert step.level is not None
     if len(groups) != 2:
@@ -67,8 +67,12 @@ def levels_of(
     problems: list[str] = []
     held = step.labels == "held" or step.method == "mixed"
     sizes = np.zeros_like(counts)
+    left: list[str] = []
     for row, (first, second) in enumerate(counts.tolist()):
         sizes[row] = first, second
+        if min(first, second) < step.min_rows:
+            left += [f'label "{labels[row]}"'] * bool(first + second)
+            continue
         if not first + second or (step.level == 0 and not (held and step.method != "mixed")):
             continue
         if 0 in (first, second):
@@ -82,13 +86,15 @@ def levels_of(
         if not sizes[row].all():
             problems.append(_none_left(step, labels[row], groups, (first, second), sizes[row], held=held))
     if problems:
-        problems[-1] += f". Drop such labels from the data, or {ADD}"
+        problems[-1] += f". Drop such labels from the data, leave them as they are with min_rows, or {ADD}"
         return Found(have, tuple(problems))
+    if left and len(left) == np.count_nonzero(counts.any(axis=1)):
+        return Found(have, (f"no label has {step.min_rows} rows (min_rows) of each group",))
     want = have.copy()
     for at, column in enumerate(columns):
         if column >= 0:
             want[:, column] = sizes[:, at]
-    return Found(want)
+    return Found(want, left=tuple(left))
 
 
 def _quartered(
@@ -114,10 +120,8 @@ def _quartered(
     least = int(counts.min())
     if least == 0:
         row, side = (int(at) for at in np.argwhere(counts == 0)[0])
-        return Found(
-            have,
-            (f'label "{labels[row]}" has no row of group "{groups[side]}", and the rarest cell is the size of all; {ADD}',),
-        )
+        none = f'label "{labels[row]}" has no row of group "{groups[side]}"'
+        return Found(have, (f"{none}, and the rarest cell is the size of all; {ADD}",))
     often = _nearest((1 - step.level / 2) * least)
     (a, b), (c, d) = counts.tolist()
     first = often if a * d >= b * c else least - often

@@ -17,6 +17,9 @@ MOST = 2.0
 DEFAULT = tuple(round(0.2 * step, 1) for step in range(11))
 MAX_LEVELS = 51
 
+MIN_ROWS = 10
+"""Labels with fewer training rows of either group stay as they are, unless the plan says min_rows."""
+
 _WHY_NONE = {
     "scrub": "scrub removes words or leaves them",
     "swap": "swap replaces words or leaves them",
@@ -147,6 +150,7 @@ def find_plan(config: Config, wanted: str) -> tuple[str, Plan]:
     Parameters
     ----------
     config : Config
+        With its plans.
     wanted : str
         Name of a ``[plan.NAME]``, or a file with one plan, as ``curate --until`` writes it.
 
@@ -218,12 +222,14 @@ def doses(name: str, plan: Plan, levels: Sequence[float] | None, *, n_labels: in
     notes: list[str] = []
     if key == "level":
         labels, method = ("equal" if n_labels == 2 and step.method == "under" else "held"), step.method
+        if labels == "held" and "min_rows" not in step.model_fields_set:
+            step = step.model_copy(update={"min_rows": MIN_ROWS})
     else:
         labels, method = "held", "mixed"
         if (step.labels, step.method) != (labels, method):
             notes.append(
-                f'plan {name}: dosed with labels = "held" and method = "mixed", so that every level has as many rows of '
-                "each label"
+                f'plan {name}: dosed with labels = "held" and method = "mixed", so that every level has as many rows '
+                "of each label"
             )
     plans = {}
     for level in levels:
