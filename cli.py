@@ -548,6 +548,7 @@ def _doses(
     key = [config_path.stem, dose]
     with _claimed(out, "finetune --dose", key, overwrite=overwrite), _progress(quiet=quiet or as_json) as progress:
         report = room.run_doses(config, dose, wanted, out=out, progress=progress)
+        _drawn(report.to_dict(), out, quiet=quiet or as_json)
     _answer(report, lambda: dose_table(report), f"written: {out}", quiet=quiet, as_json=as_json)
     return 0
 
@@ -577,8 +578,20 @@ def _pipeline(
     out = out or Path("out") / config_path.stem
     with _claimed(out, "run", [config_path.stem], overwrite=overwrite), _progress(quiet=quiet or as_json) as progress:
         verdict = room.run(config, out=out, progress=progress, write_curated=write_curated)
+        _drawn(verdict.to_dict(), out, quiet=quiet or as_json)
     _answer(verdict, lambda: verdict_table(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)
+
+
+def _drawn(result: dict[str, Any], out: Path, *, quiet: bool) -> None:
+    """Draw the figures of a finished run; what keeps them from being drawn is said and fails nothing."""
+    from .data import InputError
+    from .finetune.figures import draw_all
+
+    try:
+        draw_all(result, out / "figures")
+    except InputError as error:
+        _say(f"no figures: {error}", quiet=quiet)
 
 
 @cli.command(short_help="Gaps and verdict from anyone's predictions.")
@@ -621,6 +634,7 @@ def verify(
         verdict = room.verify_files(scores, yardstick, settings=settings)
         if out is not None:
             verdict.save(out)
+            _drawn(verdict.to_dict(), out, quiet=quiet or as_json)
     note = f"written: {out / 'verdict.json'}" if out else "to keep the verdict: --out DIR"
     _answer(verdict, lambda: verdict_table(verdict), note, quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)

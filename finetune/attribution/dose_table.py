@@ -70,8 +70,7 @@ def _curve(report: DoseReport, curve: Curve) -> list[RenderableType]:
     table.add_column(_GUARDS[report.guard], no_wrap=True)
     table.add_column("", no_wrap=True)
     for point in curve.points:
-        marks = ["within"] * point.within + ["saturated"] * point.saturated
-        marks += [f"{len(point.collapsed)} collapsed"] * bool(point.collapsed)
+        marks = ["within"] * point.within + [f"{len(point.collapsed)} collapsed"] * bool(point.collapsed)
         table.add_row(
             Text(f"{point.level:g}"),
             Text(_three(point.gap, point.gap_low, point.gap_high)),
@@ -93,4 +92,9 @@ def _curve(report: DoseReport, curve: Curve) -> list[RenderableType]:
         told.append(f"all raw rows as they are: gap {_three(*curve.raw)}")
     if not math.isnan(curve.shown_within):
         told.append(f"whole interval within the margin first at {number(curve.shown_within)}")
+    if stuck := [point for point in curve.points if point.saturated]:
+        told.append(
+            f"probe saturated at {len(stuck)} of {len(curve.points)} levels: most false-positive rates are at 0 or 1 "
+            "and cannot move"
+        )
     return [Text(head), table, *(Text(line) for line in told)]

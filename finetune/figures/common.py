@@ -78,7 +78,7 @@ def drawn(title: str, *, x: str, y: str, alt: str, height: float, foot: str = ""
     made = figure(title, x=x, y=y, alt=alt, size=(width, height))
     made.axes.set_title("", loc="left")
     made.canvas.set_layout_engine("constrained")
-    lines = textwrap.wrap(title, round(width * 11))
+    lines = textwrap.wrap(title, round(width * 11), break_on_hyphens=False)
     made.canvas.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=11, fontweight="bold")
     footnote(made, foot, width=width)
     return made
@@ -87,7 +87,7 @@ def drawn(title: str, *, x: str, y: str, alt: str, height: float, foot: str = ""
 def footnote(made: Figure, text: str, *, width: float = WIDTH) -> None:
     """Say below the figure what its marks are."""
     if text:
-        lines = "\n".join(textwrap.wrap(text, round(width * 13.5)))
+        lines = "\n".join(textwrap.wrap(text, round(width * 13.5), break_on_hyphens=False))
         made.canvas.supxlabel(lines, x=0.01, ha="left", fontsize=SMALL, color=GREY)
 
 
@@ -104,7 +104,7 @@ def halo() -> list[Any]:
 
 
 def place(made: Figure, points: Sequence[tuple[float, float, str]], dots: Sequence[tuple[float, float]]) -> list[str]:
-    """Write names beside their points where they hide neither a dot nor another name; earlier ones first.
+    """Write names beside their points where they hide neither a point nor another name; earlier ones first.
 
     Parameters
     ----------
@@ -113,7 +113,9 @@ def place(made: Figure, points: Sequence[tuple[float, float, str]], dots: Sequen
     points : sequence of (float, float, str)
         Where a name belongs.
     dots : sequence of (float, float)
-        What must not be hidden; points along lines, too, but names would rather cross a line than be left out.
+        Along lines; names would rather cross a line than be left out.
+    others : sequence of (float, float)
+        Points without a name, which must not be hidden either.
 
     Returns
     -------
@@ -127,7 +129,8 @@ def place(made: Figure, points: Sequence[tuple[float, float, str]], dots: Sequen
     renderer = made.canvas.canvas.get_renderer()
     frame = axes.get_window_extent(renderer)
     taken = [text.get_window_extent(renderer) for text in axes.texts]
-    marks = axes.transData.transform([(x, y) for x, y, _ in points]) if points else []
+    every = [*others, *((x, y) for x, y, _ in points)]
+    marks = axes.transData.transform(every) if every else []
     lines = axes.transData.transform(list(dots)) if dots else []
     missing = []
     for x, y, text in points:
@@ -139,7 +142,7 @@ def place(made: Figure, points: Sequence[tuple[float, float, str]], dots: Sequen
             )  # fmt: skip
             label.set_in_layout(False)
             box = label.get_window_extent(renderer)
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 + 40 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 + 4 and frame.y0 <= box.y0 and box.y1 <= frame.y1
             wide = Bbox.from_extents(box.x0 - 5, box.y0 - 3, box.x1 + 5, box.y1 + 3)
             hidden = sum(wide.contains(*dot) for dot in marks)
             crossed = sum(box.contains(*dot) for dot in lines)

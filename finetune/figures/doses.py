@@ -65,8 +65,8 @@ def draw_doses(report: Json, folder: str | Path) -> list[Path]:
     low = made.canvas.add_subplot(grid[1], sharex=top) if has_worth else None
     if known(margin):
         top.axhspan(-margin, margin, color=BAND, zorder=0)
-        top.annotate(f"within {margin:g}", (1, -margin), xycoords=("axes fraction", "data"), xytext=(-3, 2),
-                     textcoords="offset points", ha="right", va="bottom", fontsize=SMALL, color=GREY)  # fmt: skip
+        top.annotate(f"within {margin:g}", (0, margin), xycoords=("axes fraction", "data"), xytext=(3, 2),
+                     textcoords="offset points", ha="left", va="bottom", fontsize=SMALL, color=GREY)  # fmt: skip
     top.axhline(0, color=BLACK, linewidth=1)
     levels = sorted({point["level"] for _, points in curves for point in points})
     nudge = 0.012 * (levels[-1] - levels[0])
@@ -83,7 +83,7 @@ def draw_doses(report: Json, folder: str | Path) -> list[Path]:
                      linewidth=1.6, linestyle=("-", "--", ":", "-.")[at % 4], **style)  # fmt: skip
         if low is not None:
             _worth(low, points, shift, at)
-    _smallest(top, [curve for curve, _ in curves], levels)
+    _smallest(top, [curve for curve, _ in curves], levels, backwards=key == "log_ratio")
     if len(curves) > 1:
         _legend(top, [curve for curve, _ in curves])
     top.set_ylabel(what_gap(report))
@@ -107,7 +107,7 @@ def _worth(axes: Any, points: Sequence[Json], shift: float, at: int) -> None:
               marker=marker(at), markersize=4.5, linewidth=1.2, linestyle=("-", "--", ":", "-.")[at % 4])  # fmt: skip
 
 
-def _smallest(axes: Any, curves: Sequence[Json], levels: Sequence[float]) -> None:
+def _smallest(axes: Any, curves: Sequence[Json], levels: Sequence[float], *, backwards: bool) -> None:
     """A bar at the foot for the smallest dose of each curve; it runs off where no level is enough."""
     found = [(at, curve["smallest"]) for at, curve in enumerate(curves) if curve.get("smallest")]
     found = [(at, dose) for at, dose in found if known(dose["low"]) or known(dose["estimate"])]
@@ -115,27 +115,23 @@ def _smallest(axes: Any, curves: Sequence[Json], levels: Sequence[float]) -> Non
         return
     bottom, top = axes.get_ylim()
     step = 0.075 * (top - bottom)
-    for number_, (at, dose) in enumerate(found):
-        y = bottom - step * (number_ + 0.6)
-        last = dose["low"] if not known(dose["high"]) else dose["high"]
-        open_end = not known(dose["high"])
+    turned = -1 if backwards else 1
+    for place_, (at, dose) in enumerate(found):
+        y = bottom - step * (place_ + 0.6)
         first = dose["low"] if known(dose["low"]) else dose["estimate"]
-        if open_end:
-            last = _last(levels, first)
+        is_open = not known(dose["high"])
+        last = (levels[0] if backwards else levels[-1]) if is_open else dose["high"]
         axes.plot([first, last], [y, y], color=colour(at), linewidth=4, alpha=0.35, solid_capstyle="butt")
         if known(dose["estimate"]):
             axes.plot([dose["estimate"]], [y], marker="|", markersize=9, markeredgewidth=2, color=colour(at))
-        middle = (levels[0] + levels[-1]) / 2
-        left = (first + last) / 2 > middle
-        axes.annotate("smallest dose" + (", open" if open_end else ""), (min(first, last) if left else max(first, last), y),
-                      xytext=(-4 if left else 4, 0), textcoords="offset points", ha="right" if left else "left",
-                      va="center", fontsize=SMALL, color=GREY)  # fmt: skip
+        # The side of the bar that has more room, as it is seen.
+        at_left = turned * (first + last) > turned * (levels[0] + levels[-1])
+        end = first if at_left else last
+        axes.annotate(
+            "smallest dose, 95 %" + (", open" if is_open else ""), (end, y), xytext=(-4 if at_left else 4, 0),
+            textcoords="offset points", ha="right" if at_left else "left", va="center", fontsize=SMALL, color=GREY,
+        )  # fmt: skip
     axes.set_ylim(bottom - step * (len(found) + 0.3), top)
-
-
-def _last(levels: Sequence[float], first: float) -> float:
-    """The end of the scale that is farther along: that which an unmet dose runs to."""
-    return levels[-1] if first <= levels[-1] else first
 
 
 def _legend(axes: Any, curves: Sequence[Json]) -> None:
@@ -164,7 +160,7 @@ def _title(report: Json, curves: Sequence[Json]) -> str:
         if known(dose.get("estimate")):
             parts.append(f"{name}{key} {number(dose['estimate'])}")
         elif dose.get("estimate") == "beyond":
-            parts.append(f"{name}no {key} tried")
+            parts.append(f"{name}no {key} tried" if len(curves) == 1 else f"{name}more than was tried")
         else:
             parts.append(f"{name}not known")
     within = f"within {margin:g} of 0" if known(margin) else "near 0"
@@ -179,9 +175,8 @@ def _alt(title: str, report: Json, curves: Sequence[tuple[Json, Sequence[Json]]]
     said = []
     for curve, points in curves:
         first, last = points[0], points[-1]
-        said.append(
-            f"{_name(curve)}: gap {number(first['gap'])} at {first['level']:g}, {number(last['gap'])} at {last['level']:g}"
-        )
+        ends = f"{number(first['gap'])} at {first['level']:g}, {number(last['gap'])} at {last['level']:g}"
+        said.append(f"{_name(curve)}: gap {ends}")
         dose = curve.get("smallest") or {}
         if known(dose.get("estimate"), dose.get("low")):
             end = number(dose["high"]) if known(dose.get("high")) else "beyond"

@@ -48,16 +48,16 @@ def draw_imbalance(verdict: Json, folder: str | Path) -> list[Path]:
         mine = [arm for arm in arms if arm["upstream"] == up]
         passed = [arm for arm in mine if arm["decision"] in ("shrunk-meaningfully", "shrunk")]
         best = min(passed or mine, key=lambda arm: abs(arm["gap"]))
-        written += _draw(verdict, best, folder, NAME if len(ups) == 1 else f"{NAME}-{_file(up)}", len(ups) > 1)
+        written += _draw(verdict, best, folder, NAME if len(ups) == 1 else f"{NAME}-{_file(up)}", several=len(ups) > 1)
     return written
 
 
 def _file(name: str) -> str:
     """A name as part of a file name."""
-    return "".join(c if c.isalnum() and c.isascii() or c in "-_." else "_" for c in str(name))[:60]
+    return "".join(c if (c.isalnum() and c.isascii()) or c in "-_." else "_" for c in str(name))[:60]
 
 
-def _draw(verdict: Json, arm: Json, folder: str | Path, name: str, several: bool) -> list[Path]:
+def _draw(verdict: Json, arm: Json, folder: str | Path, name: str, *, several: bool) -> list[Path]:
     stick = verdict.get("yardstick") or {}
     used = [entry for entry in stick.get("entries") or () if entry.get("used") and known(entry.get("c"))]
     gaps = {(gap["arm"], gap["upstream"]): gap for gap in verdict.get("gaps") or ()}

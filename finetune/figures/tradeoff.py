@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .common import (
     BLACK,
@@ -27,6 +28,7 @@ from .common import (
 )
 
 NAME = "tradeoff"
+_MANY = 14  # with more arms, intervals would hide the points
 
 
 def draw_tradeoff(verdict: Json, folder: str | Path) -> list[Path]:
@@ -70,11 +72,15 @@ def draw_tradeoff(verdict: Json, folder: str | Path) -> list[Path]:
             is_base = gap.get("role") == "base"
             ink = BLACK if is_base else colour(at)
             x, y = gap["gap"], gap["utility"][guard]
-            if known(gap["gap_low"], gap["gap_high"]):
+            if known(gap["gap_low"], gap["gap_high"]) and len(shown) <= _MANY:
                 axes.plot([gap["gap_low"], gap["gap_high"]], [y, y], color=ink, linewidth=0.9, alpha=0.6, zorder=2)
                 avoid += along([gap["gap_low"], gap["gap_high"]], [y, y])
             arm = judged.get((gap["arm"], up))
-            if arm and known(arm.get("guard_loss_low"), arm.get("guard_loss_high"), arm.get("guard_loss")):
+            if (
+                arm
+                and len(shown) <= _MANY
+                and known(arm.get("guard_loss_low"), arm.get("guard_loss_high"), arm.get("guard_loss"))
+            ):
                 top = y + arm["guard_loss"]  # the base's worth on the same seeds
                 ends = [top - arm["guard_loss_high"], top - arm["guard_loss_low"]]
                 axes.plot([x, x], ends, color=ink, linewidth=0.9, alpha=0.6, zorder=2)
@@ -90,19 +96,37 @@ def draw_tradeoff(verdict: Json, folder: str | Path) -> list[Path]:
                       path_effects=halo())  # fmt: skip
     axes.axvline(0, color=BLACK, linewidth=1)
     axes.margins(x=0.1, y=0.12)
-    below = "Lines: 95 % intervals, of the worth against raw."
+    few = len(shown) <= _MANY
+    below = "Lines: 95 % intervals, of the worth against raw." if few else ""
     if len(gaps) > len(shown):
         below += " Grey crosses: placebos."
-    footnote(made, below)
-    several = len(ups) > 1
+    if not few:
+        below += " Named: raw, and arms that no other beats in both."
+    if len(ups) > 1:
+        _handles(made, ups)
+    footnote(made, below.strip())
     order = sorted(shown, key=lambda gap: (gap.get("role") != "base", -_front(gap, shown, guard), abs(gap["gap"])))
+    order = [gap for gap in order if few or gap.get("role") == "base" or _front(gap, shown, guard)]
     names = [
-        (gap["gap"], gap["utility"][guard], arm_name(gap["arm"], gap["upstream"], several=several, width=22))
+        (
+            gap["gap"], gap["utility"][guard],
+            arm_name(gap["arm"], gap["upstream"], several=len(ups) > 1 and gap.get("role") == "base", width=22),
+        )
         for gap in order
-    ]
-    if missing := place(made, names, avoid):
-        footnote(made, f"{below} No room for the name of {len(missing)}.")
+    ]  # fmt: skip
+    if missing := place(made, names, avoid, [(gap["gap"], gap["utility"][guard]) for gap in shown]):
+        footnote(made, f"{below} No room for {len(missing)} names.".strip())
     return made.save(folder, NAME)
+
+
+def _handles(made: Any, ups: Sequence[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    lines = [
+        Line2D([], [], color=colour(at), marker=marker(at), markersize=6.5, linestyle="none", label=named(up, 18))
+        for at, up in enumerate(ups)
+    ]
+    made.axes.legend(handles=lines, loc="best", fontsize=SMALL, frameon=True, framealpha=0.85, edgecolor="none")
 
 
 def _front(gap: Json, shown: Sequence[Json], guard: str) -> bool:
