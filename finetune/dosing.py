@@ -190,7 +190,7 @@ def raw_level(stick: Yardstick) -> float | None:
     if stick.kind != "tpr" or len(stick.entries) != 2:
         return None
     (one, two) = ((entry.events, entry.n - entry.events) for entry in stick.entries)
-    if min(*one, *two) <= 0:
+    if not min(*one, *two) > 0:  # not known is NaN
         return None
     odds = math.exp(abs(math.log(one[0] * two[1] / (one[1] * two[0]))))
     return float(2 / (1 + math.sqrt(odds)))

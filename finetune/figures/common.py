@@ -103,7 +103,12 @@ def halo() -> list[Any]:
     return [withStroke(linewidth=2.5, foreground="white")]
 
 
-def place(made: Figure, points: Sequence[tuple[float, float, str]], dots: Sequence[tuple[float, float]]) -> list[str]:
+def place(
+    made: Figure,
+    points: Sequence[tuple[float, float, str]],
+    dots: Sequence[tuple[float, float]],
+    others: Sequence[tuple[float, float]] = (),
+) -> list[str]:
     """Write names beside their points where they hide neither a point nor another name; earlier ones first.
 
     Parameters
