@@ -495,17 +495,62 @@ def restore(
 
 @cli.command(short_help="Train every arm and seed of a config, then the verdict.")
 @click.option("--config", "config_path", required=True, type=click.Path(path_type=Path), help="evenset.toml.")
+@click.option(
+    "--dose",
+    metavar="PLAN",
+    help="Train levels of this plan (a name in the config, or a plan.toml) in the arms' place.",
+)
+@click.option("--levels", metavar="L,L,…", help="Levels of --dose: 0 raw, 1 balanced, 2 mirrored  [0,0.2,...,2]")
 @_out
 @_overwrite
 @_quiet
 @_json
-def finetune(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:
+def finetune(
+    config_path: Path,
+    dose: str | None,
+    levels: str | None,
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
     """Train every arm (plan x upstream) over all seeds and say whether the gap shrank. Finished runs are kept.
 
     \b
     evenset finetune --config evenset.toml --out out/
+    evenset finetune --config evenset.toml --dose balance --levels 0,0.5,1,1.5,2 --out out/dose
     """
+    if dose is not None or levels is not None:
+        return _doses(config_path, dose, levels, out, overwrite=overwrite, quiet=quiet, as_json=as_json)
     return _pipeline(config_path, out, overwrite=overwrite, quiet=quiet, as_json=as_json, write_curated=False)
+
+
+def _doses(
+    config_path: Path,
+    dose: str | None,
+    levels: str | None,
+    out: Path | None,
+    *,
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    from . import finetune as room
+    from .data import InputError
+    from .finetune.attribution.dose_table import dose_table
+    from .finetune.attribution.levels import parse_levels
+
+    if dose is None:
+        raise InputError("--levels: of what? Name a plan with --dose")
+    wanted = None if levels is None else parse_levels(levels)
+    config = _load(config_path)
+    out = out or Path("out") / f"{config_path.stem}-dose"
+    key = [config_path.stem, dose]
+    with _claimed(out, "finetune --dose", key, overwrite=overwrite), _progress(quiet=quiet or as_json) as progress:
+        report = room.run_doses(config, dose, wanted, out=out, progress=progress)
+        _drawn(report.to_dict(), out, quiet=quiet or as_json)
+    _answer(report, lambda: dose_table(report), f"written: {out}", quiet=quiet, as_json=as_json)
+    return 0
 
 
 @cli.command(short_help="Audit, curate, train, verdict: the whole loop.")
@@ -540,8 +585,20 @@ def _pipeline(
         _progress(quiet=quiet or as_json) as progress,
     ):
         verdict = room.run(config, out=out, progress=progress, write_curated=write_curated)
+        _drawn(verdict.to_dict(), out, quiet=quiet or as_json)
     _answer(verdict, lambda: verdict_table(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)
+
+
+def _drawn(result: dict[str, Any], out: Path, *, quiet: bool) -> None:
+    """Draw the figures of a finished run; what keeps them from being drawn is said and fails nothing."""
+    from .data import InputError
+    from .finetune.figures import draw_all
+
+    try:
+        draw_all(result, out / "figures")
+    except InputError as error:
+        _say(f"no figures: {error}", quiet=quiet)
 
 
 @cli.command(short_help="Gaps and verdict from anyone's predictions.")
@@ -593,6 +650,7 @@ def verify(
         verdict = room.verify_files(scores, yardstick, settings=settings, positive=positive)
         if out is not None:
             verdict.save(out)
+            _drawn(verdict.to_dict(), out, quiet=quiet or as_json)
     note = f"written: {out / 'verdict.json'}" if out else "to keep the verdict: --out DIR"
     _answer(verdict, lambda: verdict_table(verdict), note, quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)

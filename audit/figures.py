@@ -7,7 +7,9 @@ of Okabe and Ito, which colour-blind readers can tell apart, and every series ha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -96,8 +98,32 @@ class Figure:
                     self.canvas.savefig(
                         part, format=form, dpi=150, bbox_inches="tight", metadata={**about, **extra}, facecolor="white"
                     )
+                    if form == "svg":
+                        part.write_text(_described(part.read_text(encoding="utf-8"), self.alt), encoding="utf-8")
                 written.append(folder / f"{name}.{form}")
         return written
+
+
+def _described(svg: str, alt: str) -> str:
+    """The SVG with its description where screen readers look for it: matplotlib writes it among the metadata only."""
+    svg = svg.replace("<svg ", '<svg role="img" ', 1)
+    return svg.replace("</title>", f"</title>\n <desc>{escape(alt)}</desc>", 1)
+
+
+def style() -> AbstractContextManager[None]:
+    """The house's style as a context: texts that are added to a figure take it from where they are made.
+
+    Examples
+    --------
+    >>> import matplotlib as mpl
+    >>> with style():
+    ...     mpl.rcParams["text.parse_math"]
+    False
+    """
+    import matplotlib as mpl
+
+    found: AbstractContextManager[None] = mpl.rc_context(_STYLE)
+    return found
 
 
 def figure(title: str, *, x: str, y: str, alt: str, size: tuple[float, float] = (6.4, 4.0)) -> Figure:

@@ -236,7 +236,10 @@ class ResampleStep(_Model):
     label's rate with and without each group) or ``rate`` (the positive label's share in each group's rows: a number,
     or "overall"). ``labels = "held"`` keeps the number of rows of each label; with a
     level that is reached by dropping alone, every label keeps ``rows × fewer / more`` of its two groups at any level
-    (by repeating alone it gets ``rows × more / fewer``). ``within = "length"`` reaches the goal in each length bucket.
+    (by repeating alone it gets ``rows × more / fewer``). ``labels = "equal"`` is for a level of two labels and two
+    groups: both labels and both groups get as many rows at every level, rows of both groups or of none go, and level 0
+    is full correlation. With ``min_rows`` a level leaves labels as they are that have fewer rows of either group.
+    ``within = "length"`` reaches the goal in each length bucket.
     """
 
     do: Literal["resample"]
@@ -246,8 +249,17 @@ class ResampleStep(_Model):
     log_ratio: Annotated[float, Field(ge=0)] | None = None
     rate: Share | Literal["overall"] | None = None
     method: Literal["under", "over", "mixed"] = "under"
-    labels: Literal["free", "held"] = "free"
+    labels: Literal["free", "held", "equal"] = "free"
+    min_rows: int = Field(default=0, ge=0)
     within: Literal["length"] | None = None
+
+    @model_validator(mode="after")
+    def _equal(self) -> ResampleStep:
+        if self.labels == "equal" and (self.level is None or self.method != "under"):
+            raise ValueError('labels = "equal" goes with a `level` and method = "under"')
+        if self.min_rows and self.level is None:
+            raise ValueError("min_rows goes with a `level`; nothing else leaves labels as they are")
+        return self
 
     @model_validator(mode="after")
     def _goal(self) -> ResampleStep:

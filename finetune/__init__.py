@@ -10,16 +10,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .attribution.dose import DoseReport, dose_report
+    from .dosing import run_doses
     from .judging.decide import Margins
     from .judging.files import verify_files
     from .judging.records import ArmVerdict
     from .judging.verdict import Verdict, verify
     from .pipeline import run, train
 
-__all__ = ["ArmVerdict", "Margins", "Verdict", "run", "train", "verify", "verify_files"]
+__all__ = [
+    "ArmVerdict",
+    "DoseReport",
+    "Margins",
+    "Verdict",
+    "dose_report",
+    "run",
+    "run_doses",
+    "train",
+    "verify",
+    "verify_files",
+]
 
 _HOME = {
     "run": "pipeline",
+    "run_doses": "dosing",
+    "dose_report": "attribution.dose",
+    "DoseReport": "attribution.dose",
     "train": "pipeline",
     "verify": "judging.verdict",
     "verify_files": "judging.files",

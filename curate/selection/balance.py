@@ -52,7 +52,7 @@ def levels_of(
     The dose of Wang and Russakovsky 2023 (``(1 − L) share + L/2`` for L from 0 to 1), for any number of labels and at
     the size that the data allow. The group that is not changed keeps all its rows, unless sizes are held; the other
     gets the nearest whole number; where that would be none of a group, the level is refused. Rows of both groups, of
-    others and of none are not touched.
+    others and of none are not touched, nor are labels that have fewer than ``min_rows`` of either.
     """
     assert step.level is not None
     if len(groups) != 2:
@@ -62,11 +62,17 @@ def levels_of(
         )
     columns = [patterns.index((group,)) if (group,) in patterns else -1 for group in groups]
     counts = np.stack([have[:, at] if at >= 0 else np.zeros(len(have), np.int64) for at in columns], axis=1)
+    if step.labels == "equal":
+        return _quartered(step, have, counts, columns, labels, groups, where)
     problems: list[str] = []
     held = step.labels == "held" or step.method == "mixed"
     sizes = np.zeros_like(counts)
+    left: list[str] = []
     for row, (first, second) in enumerate(counts.tolist()):
         sizes[row] = first, second
+        if min(first, second) < step.min_rows:
+            left += [f'label "{labels[row]}"'] * bool(first + second)
+            continue
         if not first + second or (step.level == 0 and not (held and step.method != "mixed")):
             continue
         if 0 in (first, second):
@@ -80,12 +86,48 @@ def levels_of(
         if not sizes[row].all():
             problems.append(_none_left(step, labels[row], groups, (first, second), sizes[row], held=held))
     if problems:
-        problems[-1] += f". Drop such labels from the data, or {ADD}"
+        problems[-1] += f". Drop such labels from the data, leave them as they are with min_rows, or {ADD}"
         return Found(have, tuple(problems))
+    if left and len(left) == np.count_nonzero(counts.any(axis=1)):
+        return Found(have, (f"no label has {step.min_rows} rows (min_rows) of each group",))
     want = have.copy()
     for at, column in enumerate(columns):
         if column >= 0:
             want[:, column] = sizes[:, at]
+    return Found(want, left=tuple(left))
+
+
+def _quartered(
+    step: ResampleStep,
+    have: Ints,
+    counts: Ints,
+    columns: Sequence[int],
+    labels: Sequence[str],
+    groups: Sequence[str],
+    where: str,
+) -> Found:
+    """Two labels and two groups, all of one size at every level, so that only their correlation moves: ``1 − level``.
+
+    Notes
+    -----
+    Wang and Russakovsky 2023: of m, the rows of the rarest cell, each label has ``(1 − level/2) m`` of the group that
+    is more often with it in the data as they are, and ``level/2 m`` of the other. Rows of both groups, of others and of
+    none are dropped, for they would not be half and half.
+    """
+    assert step.level is not None
+    if len(labels) != 2:
+        raise InputError(f'{where}labels = "equal" needs two labels, and there are {len(labels)}; use labels = "held"')
+    least = int(counts.min())
+    if least == 0:
+        row, side = (int(at) for at in np.argwhere(counts == 0)[0])
+        none = f'label "{labels[row]}" has no row of group "{groups[side]}"'
+        return Found(have, (f"{none}, and the rarest cell is the size of all; {ADD}",))
+    often = _nearest((1 - step.level / 2) * least)
+    (a, b), (c, d) = counts.tolist()
+    first = often if a * d >= b * c else least - often
+    want = np.zeros_like(have)
+    for at, of_groups in zip(columns, ((first, least - first), (least - first, first)), strict=True):
+        want[:, at] = of_groups
     return Found(want)
 
 

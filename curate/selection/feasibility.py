@@ -71,7 +71,7 @@ class Feasibility:
     ----------
     axis : str
     goal : "level", "target", "log_ratio" or "rate"
-    labels : "free" or "held"
+    labels : "free", "held" or "equal"
     within : str or None
     rows : int
         Rows with a label.
@@ -213,7 +213,7 @@ def feasibility(
     elif goal == "rate":
         tried += list(RATES if values is None else values)
     if methods is None:
-        methods = (step.method,) if goal == "log_ratio" else METHODS
+        methods = (step.method,) if goal == "log_ratio" or step.labels == "equal" else METHODS
     reaches = []
     for value in tried:
         for method in methods:

@@ -156,6 +156,9 @@ def _said(index: int, step: ResampleStep, wanted: resample.Wanted, cells: dict[s
 
 def _held_notes(index: int, step: ResampleStep, wanted: resample.Wanted) -> list[str]:
     """What held labels are at a level, where rows are only dropped or only repeated: not their sizes before."""
+    if step.labels == "equal":
+        rows = int(wanted.want.sum())
+        return [f"step {index + 1}: {rows:,} rows at every level, half of each label and half of each group"]
     if step.level is None or step.labels != "held" or step.method == "mixed":
         return []
     size = "rows × fewer / more" if step.method == "under" else "rows × more / fewer"

@@ -92,27 +92,60 @@ def multi_bootstrap(
     """
     if repetitions == 0 or any((way == way[0]).all() for way in codes):
         return math.nan, math.nan
-    draws, seeds = _generator("multi-bootstrap", key), len(hits)
-    parts, ways, rate = _units(hits, cells, codes)
+    draws = bootstrap_draws(hits[None], cells, coefficients, codes, key=key, repetitions=repetitions)[:, 0]
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def bootstrap_draws(
+    hits: Floats,
+    cells: tuple[Ints, ...],
+    coefficients: Floats,
+    codes: Ints,
+    *,
+    key: str,
+    repetitions: int,
+    seeds_drawn: int | None = None,
+) -> Floats:
+    """Draws of the multi-bootstrap for several arms at once: in a draw all arms have the same seeds and clusters.
+
+    Parameters
+    ----------
+    hits : numpy.ndarray
+        Arms × seeds × rows, paired by seed.
+    cells, coefficients, codes, key, repetitions
+        See `multi_bootstrap`.
+    seeds_drawn : int, optional
+        How many seeds a draw has; by default as many as there are. With one fewer the variance over seeds is unbiased
+        (Rao and Wu 1988), where few seeds else give too little.
+
+    Returns
+    -------
+    numpy.ndarray
+        Repetitions × arms.
+    """
+    arms, seeds, _ = hits.shape
+    taken = seeds if seeds_drawn is None else seeds_drawn
+    draws = _generator("multi-bootstrap", key)
+    parts, ways, rate = _units(hits.reshape(arms * seeds, -1), cells, codes)
     results = []
-    step = max(1, 4_000_000 // ways.shape[1])
+    step = max(1, 4_000_000 // max(ways.shape[1], arms * seeds))
     for start in range(0, repetitions, step):
         now = min(step, repetitions - start)
         weight = np.ones((now, ways.shape[1]))
         for way in ways:
             count = int(way.max()) + 1
             weight *= draws.poisson(1.0, (now, count))[:, way] if rate is None else draws.poisson(rate, (now, count))
-        chosen = draws.multinomial(seeds, np.full(seeds, 1 / seeds), size=now) / seeds
-        total = np.zeros(now)
+        chosen = draws.multinomial(taken, np.full(seeds, 1 / seeds), size=now) / taken
+        total = np.zeros((now, arms))
         for part, coefficient in zip(parts, coefficients, strict=True):
             here = weight[:, part.units]
             below = here @ part.counts
             # A cell that was not drawn at all keeps its mean; with clusters worth the name it does not happen.
             drawn = (here @ part.sums.T + (below == 0)[:, None] * part.mean) / np.where(below == 0, 1.0, below)[:, None]
-            total += coefficient * (drawn * chosen).sum(axis=1)
+            total += coefficient * (drawn.reshape(now, arms, seeds) * chosen[:, None, :]).sum(axis=2)
         results.append(total)
-    low, high = np.quantile(np.concatenate(results), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return np.concatenate(results)
 
 
 @dataclass(frozen=True, slots=True)
