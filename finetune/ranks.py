@@ -33,7 +33,7 @@ _here: Ranks | None = None
 
 
 def rank() -> int | None:
-    """This process's rank, where a launcher started several; else None."""
+    """Rank of this process, where a launcher started several; else None."""
     if all(os.environ.get(name) for name in _NEEDED) and int(os.environ["WORLD_SIZE"]) > 1:
         return int(os.environ["RANK"])
     return None
@@ -47,7 +47,7 @@ def joined() -> Ranks | None:
 @contextlib.contextmanager
 def leading() -> Iterator[None]:
     """Lead the other ranks, if there are any, for as long as this lasts; at its end they go home."""
-    global _here  # noqa: PLW0603 - a process is started by one launcher
+    global _here
     if rank() is None:
         yield
         return
@@ -65,7 +65,7 @@ def follow() -> int:
 
 
 class Ranks:
-    """This process among those that a launcher started.
+    """One of the processes that a launcher started.
 
     Attributes
     ----------

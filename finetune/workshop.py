@@ -17,6 +17,7 @@ import numpy as np
 from ..data.config import Config
 from .arms import RAW, Curator, raw_rows
 from .judging.metrics import auc, macro_f1
+from .memory import trying
 from .rows import Outcome, TrainingRows
 from .runs import Job, RunStore, score_table
 from .task import Task, open_task, plans_of, pool_hashes
@@ -152,7 +153,12 @@ class Workshop:
         """Train, score and store one job; returns why it failed, if it did."""
         made = self._curated(job)
         begun = time.perf_counter()
-        outcome = self.trainer.train(made.rows, seed=job.seed, upstream=job.upstream, save=self._place(job))
+        trainer = self.trainer
+        outcome = trying(
+            lambda: trainer.train(made.rows, seed=job.seed, upstream=job.upstream, save=self._place(job)),
+            getattr(trainer, "relieve", lambda: False),
+            f"there is too little for run {job}; lower finetune.max_tokens or finetune.workers, or take another model",
+        )
         self._store(job, made, outcome, time.perf_counter() - begun)
         failed: str | None = outcome.failed
         return failed

@@ -1,12 +1,5 @@
 """Worker processes: stacks dealt out, the same runs whoever makes them, and what becomes of processes that die."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +11,6 @@ from test_encoder import corpus, folder, one_thread  # noqa: F401 - fixtures
 from evenset.data import config as settings
 from evenset.data import processes
 from evenset.finetune import pipeline, spread
-from evenset.finetune.progress import Going
 from evenset.finetune.runs import Job
 
 pytest.importorskip("torch")
