@@ -138,7 +138,7 @@ class StackedTrainer(EncoderTrainer):
         some = slice(at, at + (self.most or len(runs)))
         n = len(runs[some])
         if told is not None:
-            self.told = lambda done, total: told(at * total + n * done, len(runs) * total)
+            self.told = lambda done, total: told(round((at * total + n * done) / len(runs)), total)
         return self._together(runs[some], upstream=upstream, saves=saves[some])
 
     def _together(

@@ -203,9 +203,10 @@ class Workshop:
         def ready() -> list[tuple[Job, _Made]]:
             return [(job, self._curated(job)) for job in next(stacks, ())]
 
-        trainer = self.trainer
+        _ = self._raw  # needed on both sides
         with ThreadPoolExecutor(1) as beside:
             coming: list[Future[list[tuple[Job, _Made]]]] = [beside.submit(ready)]
+            trainer = self.trainer
             while some := coming.pop().result():
                 jobs = [job for job, _ in some]
 
