@@ -533,15 +533,15 @@ def _pipeline(
 
     if ranks.rank():  # torchrun or accelerate started several processes: the first of them leads
         return ranks.follow()
-    config = _load(config_path)
-    out = out or Path("out") / config_path.stem
-    with (
-        ranks.leading(),
-        _claimed(out, "run", [config_path.stem], overwrite=overwrite),
-        _progress(quiet=quiet or as_json) as progress,
-    ):
-        verdict = room.run(config, out=out, progress=progress, write_curated=write_curated)
-    _answer(verdict, lambda: verdict_table(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
+    with ranks.leading():
+        config = _load(config_path)
+        out = out or Path("out") / config_path.stem
+        with (
+            _claimed(out, "run", [config_path.stem], overwrite=overwrite),
+            _progress(quiet=quiet or as_json) as progress,
+        ):
+            verdict = room.run(config, out=out, progress=progress, write_curated=write_curated)
+        _answer(verdict, lambda: verdict_table(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)
 
 

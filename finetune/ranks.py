@@ -60,8 +60,18 @@ def leading() -> Iterator[None]:
 
 
 def follow() -> int:
-    """Train for rank 0 until it needs no more; returns an exit code."""
-    return Ranks().follow()
+    """Train for rank 0 until it needs no more; returns an exit code.
+
+    Raises
+    ------
+    EvensetError
+        Rank 0 cannot be reached, or is gone.
+    """
+    try:
+        ranks = Ranks()
+    except RuntimeError as error:
+        raise EvensetError(f"rank 0 cannot be reached: {str(error).splitlines()[0]}") from None
+    return ranks.follow()
 
 
 class Ranks:
@@ -105,6 +115,8 @@ class Ranks:
     def _claimed(self, number: int, stacks: Sequence[Sequence[Job]]) -> Iterator[Sequence[Job]]:
         """Stacks that this rank takes off the list, each when it is asked for."""
         while (at := self._store.add(_key(number, "next"), 1) - 1) < len(stacks):
+            if self._store.check([_key("over")]):
+                return
             self._store.set(_key(number, "taken", at), str(self.rank))
             yield stacks[at]
 

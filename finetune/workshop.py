@@ -187,7 +187,8 @@ class Workshop:
         Job and str or None
             Each job that ended, and why it failed, if it did.
         """
-        if self.config.finetune.stacked > 1 and self.config.finetune.model != "linear":
+        settings = self.config.finetune
+        if settings.stacked > 1 and settings.model != "linear" and not settings.frozen:
             yield from self._stacked(iter(stacks), told, ahead)
             return
         for some in stacks:
