@@ -1,7 +1,7 @@
 """The command line: parse, call one function, print. No logic lives here.
 
 Exit codes: 0 done or passed, 1 a check or a verdict failed, 2 the input or the usage is wrong, 3 unclear (too little
-evidence), 4 a defect in evenset, 130 stopped by Ctrl-C.
+evidence), 4 a defect in evenset, 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -577,16 +578,16 @@ def _pipeline(
 
     if ranks.rank():  # torchrun or accelerate started several processes: the first of them leads
         return ranks.follow()
-    config = _load(config_path)
-    out = out or Path("out") / config_path.stem
-    with (
-        ranks.leading(),
-        _claimed(out, "run", [config_path.stem], overwrite=overwrite),
-        _progress(quiet=quiet or as_json) as progress,
-    ):
-        verdict = room.run(config, out=out, progress=progress, write_curated=write_curated)
-        _drawn(verdict.to_dict(), out, quiet=quiet or as_json)
-    _answer(verdict, lambda: verdict_table(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
+    with ranks.leading():
+        config = _load(config_path)
+        out = out or Path("out") / config_path.stem
+        with (
+            _claimed(out, "run", [config_path.stem], overwrite=overwrite),
+            _progress(quiet=quiet or as_json) as progress,
+        ):
+            verdict = room.run(config, out=out, progress=progress, write_curated=write_curated)
+            _drawn(verdict.to_dict(), out, quiet=quiet or as_json)
+        _answer(verdict, lambda: verdict_table(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)
 
 
@@ -950,11 +951,11 @@ def _kept(out: Path | None, command: str) -> Iterator[None]:
     """Tell a curation that was stopped without finished parts from one that goes on from them."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         from .curate.writing.parted import STAGE
 
         if command.startswith("curate") and (out is None or not (out / STAGE).exists()):
-            raise _NothingKept from None
+            raise _NothingKept from stopped
         raise
 
 
@@ -984,42 +985,20 @@ def _claimed(out: Path | None, command: str, key: list[Any], *, overwrite: bool)
 
 @contextlib.contextmanager
 def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None] | None]:
-    """Yield a callback (what, done, total) that draws a bar on stderr; None where nothing shall be drawn."""
-    console = _stderr()
-    if quiet or not console.is_terminal:
+    """Yield a callback (what, done, total): a bar on stderr, in a pipe a line now and then; None where all is quiet."""
+    if quiet:
         yield None
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-    from rich.text import Text
+    console = _stderr()
+    if not console.is_terminal:
+        from .data.display import Lines
 
-    class Done(TextColumn):
-        """How much is done, and how fast: bytes of what is read, else whatever is counted."""
+        yield Lines(lambda text: _say(text, quiet=False))
+        return
+    from .data.display import Bars
 
-        def render(self, task: Any) -> Text:
-            if task.description != _READING:
-                return Text(f"{task.completed:,.0f}" + ("" if task.total is None else f"/{task.total:,.0f}"))
-            rate = f"  {task.speed / 1e6:,.0f} MB/s" if task.speed else ""
-            return Text(f"{task.completed / 1e6:,.0f}/{(task.total or 0) / 1e6:,.0f} MB{rate}")
-
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        Done(""),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    ) as bar:
-        tasks: dict[str, Any] = {}
-
-        def update(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
-
-        yield update
-
-
-_READING = "reading"  # evenset.audit.engine.READING, which is told in bytes
+    with Bars(console) as bars:
+        yield bars
 
 
 def _stdout() -> Console:
@@ -1107,7 +1086,17 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a character gets it spelt out; a file name may hold bytes that are no text at all.
             stream.reconfigure(errors="backslashreplace")
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, _told_to_end)
     sys.exit(invoke(None))
+
+
+class _Ended(KeyboardInterrupt):
+    """Stopped by SIGTERM, as batch systems do: in the same orderly way as by Ctrl-C."""
+
+
+def _told_to_end(*_: Any) -> None:
+    raise _Ended
 
 
 def invoke(arguments: Sequence[str] | None) -> int:
@@ -1127,7 +1116,18 @@ def invoke(arguments: Sequence[str] | None) -> int:
         click.echo(f"error: {_shown(error.format_message())} See `{command} --help`.", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        return _stopped(kept=not isinstance(error.__cause__ or error, _NothingKept))
+        chain = _causes(error)
+        return _stopped(
+            kept=not any(isinstance(one, _NothingKept) for one in chain),
+            code=143 if any(isinstance(one, _Ended) for one in chain) else 130,
+        )
+    except MemoryError:
+        click.echo(
+            "error: the memory of this machine does not suffice. What was finished is kept; the same command goes on "
+            "from there once there is more, or with less data or fewer workers",
+            err=True,
+        )
+        return EXIT_INPUT
     except EvensetError as error:
         click.echo(f"error: {_shown(str(error))}", err=True)
         return error.exit_code
@@ -1158,10 +1158,14 @@ def invoke(arguments: Sequence[str] | None) -> int:
 EXIT_INPUT = 2
 
 
-def _stopped(*, kept: bool = True) -> int:
+def _causes(error: BaseException | None) -> list[BaseException]:
+    return [] if error is None else [error, *_causes(error.__cause__)]
+
+
+def _stopped(*, kept: bool = True, code: int = 130) -> int:
     said = "What was finished is kept; the same command goes on from there." if kept else "Nothing was written."
     click.echo(f"stopped. {said}", err=True)
-    return 130
+    return code
 
 
 def _flush() -> None:

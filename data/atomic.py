@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -63,6 +64,12 @@ def _medium_explained(target: Path) -> Iterator[None]:
         # An error of another kind may come from reading the input; it is not ours to explain.
         if error.errno in MEDIUM:
             raise unwritable(target, error) from error
+        raise
+    except Exception as error:
+        # What is written in Rust, as the writer of safetensors, gives the number in words.
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is not None and int(number[1]) in MEDIUM:
+            raise unwritable(target, OSError(int(number[1]), str(error))) from error
         raise
 
 

@@ -379,7 +379,7 @@ class FinetuneConfig(_Model):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
     bootstrap_rows: bool | None = None  # by default for `linear` only, whose seeds would else be one run
-    workers: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1)  # processes; by default one a core (linear) or one a GPU
     stacked: int = Field(default=1, ge=1)  # runs trained at once on one device; more than 1 needs a BERT encoder
     frozen: bool = False  # the encoder stays as it is: a logistic regression on its features
     copies: list[Literal["scrubbed", "swapped"]] = Field(default_factory=list)  # of the test set, scored for every run

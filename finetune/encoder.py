@@ -139,6 +139,13 @@ class EncoderTrainer:
             self._save(save)
         return Outcome(found, record)
 
+    def relieve(self) -> bool:
+        """Give up the captured steps, which hold memory; steps are then made one by one, in parts where need be."""
+        if self._stepper is None or not self._stepper.graphs:
+            return False
+        self._stepper.graphs = {}
+        return True
+
     def _score(self, where: Any) -> Floats:
         """Probabilities of rows of the token store, in float32: rounded to bf16, thousands of templates would tie."""
         import torch

@@ -18,7 +18,7 @@ from .judging.decide import Margins
 from .judging.design import design
 from .judging.fixed import Fixed, fix
 from .judging.verdict import Verdict, verify
-from .progress import Going, Progress
+from .progress import Going, Progress, say
 from .runs import Job, RunStore, empty_scores
 from .task import Task, open_task, plans_of
 from .workers import train_all
@@ -80,6 +80,8 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
     from .. import audit
 
     out = Path(out)
+    if lacking := spread.lacking(config.finetune):
+        say(progress, lacking)
     task = open_task(config)
     jobs = expand(config)
     report = audit.run(
@@ -152,6 +154,9 @@ def train(
         Something is wrong with the config or the data.
     """
     out = Path(out)
+    lacking = spread.lacking(config.finetune)
+    if lacking is not None and task is None:
+        say(progress, lacking)
     workshop = Workshop.open(config, out, task=task)
     store, jobs = workshop.store, expand(config) if jobs is None else jobs
     store.tidy()
@@ -161,6 +166,8 @@ def train(
         for job, state in found.items()
         if state.state == "stale"
     ]
+    if lacking is not None and len(found) > sum(state.state == "done" for state in found.values()):
+        notes.append(lacking)
     if others := store.others(jobs):
         notes.append(
             f"{len(others)} runs in {store.folder} are of no arm of this config and are left out: {_some(others)}"
@@ -183,7 +190,27 @@ def train(
             f"{len(idle)} runs hardly learnt anything, their loss ended near that of guessing: {_some(idle)}. They "
             "count; a lower rate or more epochs (lr and epochs, random_lr and random_epochs) may mend that"
         )
+    notes += _memory(store, done, config)
     return Trained(store, done, tuple(notes))
+
+
+def _memory(store: RunStore, jobs: Sequence[Job], config: Config) -> list[str]:
+    """What was done differently for lack of memory; the runs are what they would be with more."""
+    notes, settings = [], config.finetune
+    records = [store.record(job).get("training", {}) for job in jobs]
+    few = [record["stacked_most"] for record in records if "stacked_most" in record]
+    if few:
+        notes.append(
+            f"memory did not hold {settings.stacked} runs at once: {min(few)} were trained together, which takes "
+            f"longer and changes no run; finetune.stacked = {min(few)} avoids the vain attempt"
+        )
+    parts = [record["micro_batch"] for record in records if record.get("micro_batch", settings.batch) < settings.batch]
+    if parts:
+        notes.append(
+            f"memory did not hold a batch of {settings.batch} rows in {len(parts)} runs: it was computed in parts of "
+            f"{min(parts)}, their gradients summed, which is the same step"
+        )
+    return notes
 
 
 def _trained(workshop: Workshop, out: Path, jobs: list[Job], going: Going) -> Iterator[tuple[Job, str | None]]:

@@ -33,7 +33,7 @@ _here: Ranks | None = None
 
 
 def rank() -> int | None:
-    """This process's rank, where a launcher started several; else None."""
+    """Rank of this process, where a launcher started several; else None."""
     if all(os.environ.get(name) for name in _NEEDED) and int(os.environ["WORLD_SIZE"]) > 1:
         return int(os.environ["RANK"])
     return None
@@ -47,7 +47,7 @@ def joined() -> Ranks | None:
 @contextlib.contextmanager
 def leading() -> Iterator[None]:
     """Lead the other ranks, if there are any, for as long as this lasts; at its end they go home."""
-    global _here  # noqa: PLW0603 - a process is started by one launcher
+    global _here
     if rank() is None:
         yield
         return
@@ -60,12 +60,22 @@ def leading() -> Iterator[None]:
 
 
 def follow() -> int:
-    """Train for rank 0 until it needs no more; returns an exit code."""
-    return Ranks().follow()
+    """Train for rank 0 until it needs no more; returns an exit code.
+
+    Raises
+    ------
+    EvensetError
+        Rank 0 cannot be reached, or is gone.
+    """
+    try:
+        ranks = Ranks()
+    except RuntimeError as error:
+        raise EvensetError(f"rank 0 cannot be reached: {str(error).splitlines()[0]}") from None
+    return ranks.follow()
 
 
 class Ranks:
-    """This process among those that a launcher started.
+    """One of the processes that a launcher started.
 
     Attributes
     ----------
@@ -105,6 +115,8 @@ class Ranks:
     def _claimed(self, number: int, stacks: Sequence[Sequence[Job]]) -> Iterator[Sequence[Job]]:
         """Stacks that this rank takes off the list, each when it is asked for."""
         while (at := self._store.add(_key(number, "next"), 1) - 1) < len(stacks):
+            if self._store.check([_key("over")]):
+                return
             self._store.set(_key(number, "taken", at), str(self.rank))
             yield stacks[at]
 

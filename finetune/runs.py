@@ -7,6 +7,7 @@ another plan or other settings is never taken for this one: it is trained again,
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -179,7 +180,10 @@ class RunStore:
     def tidy(self) -> None:
         """Remove what a killed process was writing. Only for the process that has claimed the folder."""
         for path in self.folder.glob("*/*/.*.partial"):
-            path.unlink(missing_ok=True)
+            if path.is_dir():  # a model
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def scores(self, jobs: Sequence[Job]) -> ScoreSet:
         """Scores of finished runs, aligned.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 
 from ..data.config import FinetuneConfig
+from ..data.errors import InputError
 from ..data.processes import THREADS, cores
 from .runs import Job
 
@@ -29,6 +31,22 @@ def visible() -> tuple[str, ...]:
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = [name.strip() for name in shown.split(",")] if shown else [str(at) for at in range(count)]
     return tuple(names[:count])
+
+
+def lacking(settings: FinetuneConfig) -> str | None:
+    """What to tell the user where there is no GPU for an encoder.
+
+    Raises
+    ------
+    InputError
+        The config insists on one.
+    """
+    without = find_spec("torch") is None  # which the trainer says better
+    if settings.model == "linear" or settings.device == "cpu" or without or visible():
+        return None
+    if settings.device == "cuda":
+        raise InputError('finetune.device = "cuda", but torch sees no CUDA device here; say "auto" or "cpu"')
+    return "no GPU was found: models are trained on the CPU, which takes many times as long"
 
 
 def how_many(settings: FinetuneConfig, devices: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from . import stacked_bert as bert
 from .batches import Schedule, by_length, padded, schedule
 from .checkpoint import number_of
 from .encoder import LEARNT, EncoderTrainer, guessing
+from .memory import trying
 from .rows import Floats, Outcome, Split, TrainingRows
 from .stepper import CLIP
 
@@ -66,6 +68,7 @@ class StackedTrainer(EncoderTrainer):
             )
         self.shape = shape
         self.seconds: dict[str, float] = {}
+        self.most: int | None = None  # runs that memory holds at once, where it did not hold a whole stack
         self._compiled: dict[str, Callable[..., Any]] = {}
 
     def train(
@@ -95,8 +98,53 @@ class StackedTrainer(EncoderTrainer):
         Returns
         -------
         list of Outcome
-            In the order of `runs`. A run whose loss stops being a number fails; the others go on.
+            In the order of `runs`. A run whose loss stops being a number fails; the others go on. Where memory does
+            not hold them all, half of them are trained at once, and so on; a run is the same in any company.
+
+        Raises
+        ------
+        InputError
+            Memory does not hold a single run.
         """
+        outcomes: list[Outcome] = []
+        places = list(saves) if saves is not None else [None] * len(runs)
+        told = self.told
+        try:
+            while len(outcomes) < len(runs):
+                outcomes += trying(
+                    partial(self._next, runs, places, len(outcomes), told, upstream),
+                    partial(self._relieve, len(runs) - len(outcomes)),
+                    "the device has too little of it for a single run; lower finetune.batch or finetune.max_tokens, or "
+                    "leave finetune.stacked out: then a batch is computed in parts",
+                )
+        finally:
+            self.told = told
+        return outcomes
+
+    def _relieve(self, runs: int) -> bool:
+        """Train half as many runs at once."""
+        before = min(self.most or runs, runs)
+        self.most = -(-before // 2)
+        return before > 1
+
+    def _next(
+        self,
+        runs: Sequence[tuple[TrainingRows, int]],
+        saves: Sequence[Path | None],
+        at: int,
+        told: Callable[[int, int], None] | None,
+        upstream: str,
+    ) -> list[Outcome]:
+        """Train as many of the runs from place `at` on as memory holds."""
+        some = slice(at, at + (self.most or len(runs)))
+        n = len(runs[some])
+        if told is not None:
+            self.told = lambda done, total: told(round((at * total + n * done) / len(runs)), total)
+        return self._together(runs[some], upstream=upstream, saves=saves[some])
+
+    def _together(
+        self, runs: Sequence[tuple[TrainingRows, int]], *, upstream: str, saves: Sequence[Path | None]
+    ) -> list[Outcome]:
         settings = self.settings
         random = upstream == "random"
         epochs, lr = (settings.random_epochs, settings.random_lr) if random else (settings.epochs, settings.lr)
@@ -133,6 +181,8 @@ class StackedTrainer(EncoderTrainer):
                 "loss_of_guessing": round(share, 5), "learnt": bool(means[-1][k] < LEARNT * share),
                 **self.checkpoint.described(upstream),
             }  # fmt: skip
+            if self.most is not None:
+                record["stacked_most"] = self.most
             bad = next((at for at, mean in enumerate(means, start=1) if not math.isfinite(mean[k])), None)
             if bad is not None:
                 where = min(bad * _LOOK, plan.steps)
@@ -142,7 +192,7 @@ class StackedTrainer(EncoderTrainer):
             if not all(np.isfinite(values).all() for values in own.values()):
                 outcomes.append(Outcome({}, record, failed="the model's scores are not numbers"))
                 continue
-            if saves is not None and saves[k] is not None:
+            if saves[k] is not None:
                 self._save_run(stack.state(k), saves[k])
             outcomes.append(Outcome(own, record))
         return outcomes
@@ -285,6 +335,8 @@ class _Stack:
                 last = step + 1
                 if trainer.told is not None:
                     trainer.told(step + 1, steps)
+                if not np.isfinite(means[-1]).any():
+                    break
         self.graphs = {}
         return means
 
@@ -405,12 +457,19 @@ class _Stack:
             while queue:
                 batch = queue.pop()
                 size = int(padded(length[batch].max(keepdims=True), longest)[0])
-                row = torch.from_numpy(distinct[batch]).to(self.device)
-                ids = tokens.ids[row, :size].long()
-                real = torch.arange(size, device=self.device) < torch.from_numpy(length[batch]).to(self.device)[:, None]
-                found[:, torch.from_numpy(batch).to(self.device)] = bert.logits(
-                    shape, weights, table[:, ids], real[None], None, layer=layer
-                )
+                try:
+                    row = torch.from_numpy(distinct[batch]).to(self.device)
+                    ids = tokens.ids[row, :size].long()
+                    lengths = torch.from_numpy(length[batch]).to(self.device)
+                    real = torch.arange(size, device=self.device) < lengths[:, None]
+                    found[:, torch.from_numpy(batch).to(self.device)] = bert.logits(
+                        shape, weights, table[:, ids], real[None], None, layer=layer
+                    )
+                except torch.cuda.OutOfMemoryError:
+                    if len(batch) == 1:
+                        raise
+                    torch.cuda.empty_cache()
+                    queue += [batch[len(batch) // 2 :], batch[: len(batch) // 2]]
             probabilities = torch.softmax(found.double(), dim=2).cpu().numpy()
         return np.asarray(probabilities[:, back], np.float64)
 

@@ -17,6 +17,7 @@ import numpy as np
 from ..data.config import Config
 from .arms import RAW, Curator, raw_rows
 from .judging.metrics import auc, macro_f1
+from .memory import trying
 from .rows import Outcome, TrainingRows
 from .runs import Job, RunStore, score_table
 from .task import Task, open_task, plans_of, pool_hashes
@@ -166,7 +167,12 @@ class Workshop:
         """Train, score and store one job; returns why it failed, if it did."""
         made = self._curated(job)
         begun = time.perf_counter()
-        outcome = self.trainer.train(made.rows, seed=job.seed, upstream=job.upstream, save=self._place(job))
+        trainer = self.trainer
+        outcome = trying(
+            lambda: trainer.train(made.rows, seed=job.seed, upstream=job.upstream, save=self._place(job)),
+            getattr(trainer, "relieve", lambda: False),
+            f"there is too little for run {job}; lower finetune.max_tokens or finetune.workers, or take another model",
+        )
         self._store(job, made, outcome, time.perf_counter() - begun)
         failed: str | None = outcome.failed
         return failed
@@ -195,7 +201,8 @@ class Workshop:
         Job and str or None
             Each job that ended, and why it failed, if it did.
         """
-        if self.config.finetune.stacked > 1 and self.config.finetune.model != "linear":
+        settings = self.config.finetune
+        if settings.stacked > 1 and settings.model != "linear" and not settings.frozen:
             yield from self._stacked(iter(stacks), told, ahead)
             return
         for some in stacks:
@@ -211,9 +218,10 @@ class Workshop:
         def ready() -> list[tuple[Job, _Made]]:
             return [(job, self._curated(job)) for job in next(stacks, ())]
 
-        trainer = self.trainer
+        _ = self._raw  # needed on both sides
         with ThreadPoolExecutor(1) as beside:
             coming: list[Future[list[tuple[Job, _Made]]]] = [beside.submit(ready)]
+            trainer = self.trainer
             while some := coming.pop().result():
                 jobs = [job for job, _ in some]
 

@@ -1,11 +1,11 @@
 """Worker processes: stacks dealt out, the same runs whoever makes them, and what becomes of processes that die."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +17,8 @@ from test_encoder import corpus, folder, one_thread  # noqa: F401 - fixtures
 
 from evenset.data import config as settings
 from evenset.data import processes
+from evenset.data.errors import EvensetError, InputError
 from evenset.finetune import pipeline, spread
-from evenset.finetune.progress import Going
 from evenset.finetune.runs import Job
 
 pytest.importorskip("torch")
@@ -145,3 +145,105 @@ def test_every_gpu_gets_a_worker_of_its_own(rows, folder, tmp_path, monkeypatch)
     with pytest.raises(InterruptedError):
         pipeline.train(make_config(rows, folder, stacked=4), tmp_path)
     assert [one["CUDA_VISIBLE_DEVICES"] for one in seen] == ["0", "1"]
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+MODULE = """
+import os, signal, time
+from evenset.data.errors import InputError
+from evenset.data.processes import answer_each
+
+def begin(hello):
+    def work(task):
+        word, _, rest = task.decode().partition(" ")
+        if word == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if word == "exit":
+            os._exit(7)
+        if word == "memory":
+            raise MemoryError
+        if word == "input":
+            raise InputError("row 7 is empty")
+        if word == "defect":
+            raise ZeroDivisionError("odd")
+        if word == "deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if word == "sleep":
+            open(rest, "w").write(str(os.getpid()))
+            time.sleep(300)
+        print("what a library prints is no answer")
+        return hello + task
+    return work
+
+def serve():
+    answer_each(begin)
+"""
+
+
+@pytest.fixture
+def crew(tmp_path, monkeypatch):
+    (tmp_path / "evenset_test_worker.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    return processes.Crew("evenset_test_worker", "a test worker", "try fewer", "Much is kept")
+
+
+def answers(crew, *tasks, workers=2):
+    return {
+        said.task: said.content for said in crew.each(b"<", [t.encode() for t in tasks], [{}] * workers, pack=bytes)
+    }
+
+
+def test_every_task_is_answered_once(crew):
+    assert answers(crew, *"abcdefg") == {at: b"<" + bytes([97 + at]) for at in range(7)}
+
+
+@pytest.mark.parametrize(
+    ("task", "error", "words"),
+    [
+        ("kill", EvensetError, "a test worker is gone: it was killed.*try fewer. Much is kept"),
+        ("exit", EvensetError, "a test worker is gone: exit code 7"),
+        ("memory", InputError, "ran out of memory"),
+        ("input", InputError, "^row 7 is empty$"),
+        ("defect", EvensetError, "(?s)a test worker broke down.*ZeroDivisionError: odd"),
+    ],
+)
+def test_what_befalls_a_worker_is_one_message(crew, task, error, words):
+    with pytest.raises(error, match=words) as found:
+        answers(crew, "a", task, "b", "c")
+    assert type(found.value) is error
+
+
+def test_a_worker_that_does_not_listen_is_killed_after_a_while(crew, monkeypatch):
+    monkeypatch.setattr(processes, "_PATIENCE", 0.5)
+    begun = time.monotonic()
+    with pytest.raises(InputError, match="row 7"):
+        answers(crew, "deaf", "deaf", "input")
+    assert time.monotonic() - begun < 30
+
+
+def test_workers_go_when_their_parent_is_killed(crew, tmp_path):
+    code = (
+        "import sys; from evenset.data.processes import Crew\n"
+        "crew = Crew('evenset_test_worker', '', '', '')\n"
+        "list(crew.each(b'', [f'sleep {name}'.encode() for name in sys.argv[1:]], [{}, {}], pack=bytes))"
+    )
+    places = [tmp_path / "1", tmp_path / "2"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen([sys.executable, "-c", code, *map(str, places)], env=environment)
+    until = time.monotonic() + 60
+    while not all(place.exists() and place.read_text() for place in places) and time.monotonic() < until:
+        time.sleep(0.05)
+    pids = [int(place.read_text()) for place in places]
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    while any(map(lives, pids)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(lives, pids))
+
+
+def lives(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
