@@ -25,7 +25,8 @@ from .judging.yardstick import Yardstick
 from .runs import Job, empty_scores
 
 if TYPE_CHECKING:
-    from .pipeline import Progress, Trained
+    from .pipeline import Trained
+    from .progress import Progress
     from .task import Task
 
 FILE = "choice.json"

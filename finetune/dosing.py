@@ -78,10 +78,10 @@ def run_doses(
         task.train, config.data.axes, rules=config.check, reference=config.reference, seed=0, progress=progress
     )
     report.save(out / AUDIT)
-    stick = _fix_yardstick(config, task, report, out)
+    stick, fixed = _fix_yardstick(dosed_config, task, report, out)
     design(empty_scores(task.splits, labels=task.labels, positive=task.positive), stick)
     trained = train(dosed_config, out, task=task, progress=progress)
-    notes = [*task.notes, *made.notes, *_size_notes(made, sizes), *left, *trained.notes]
+    notes = [*task.notes, *fixed.notes, *made.notes, *_size_notes(made, sizes), *left, *trained.notes]
     if made.axis not in (task.axis, config.verdict.axis):
         notes.append(f"the plan doses the axis {made.axis}, and the gap is measured on {task.axis}")
     result = dose_report(

@@ -16,7 +16,8 @@ def table(verdict: dict, upstream: str) -> str:
     lines = [
         f"| arm | gap [95 %] | placebo's gap | cut |{' BPSN slope cut |' * free} {guard} | {other} | decision |",
         "|---|---|---|---|" + "---|" * free + "---|---|---|",
-        f"| {base['arm']} | {span(base)} | | |{' |' * free} {base['utility'][guard]:.3f} | {base['utility'][other]:.3f} | |",
+        f"| {base['arm']} | {span(base)} | | |{' |' * free} {base['utility'][guard]:.3f} "
+        f"| {base['utility'][other]:.3f} | |",
     ]
     for arm in sorted(
         (arm for arm in verdict["arms"] if arm["upstream"] == upstream), key=lambda arm: gaps[arm["arm"]]["gap"]
