@@ -78,10 +78,10 @@ def run_doses(
         task.train, config.data.axes, rules=config.check, reference=config.reference, seed=0, progress=progress
     )
     report.save(out / AUDIT)
-    stick, fixed = _fix_yardstick(dosed_config, task, report, out)
+    stick, _ = _fix_yardstick(dosed_config, task, report, out)
     design(empty_scores(task.splits, labels=task.labels, positive=task.positive), stick)
     trained = train(dosed_config, out, task=task, progress=progress)
-    notes = [*task.notes, *fixed.notes, *made.notes, *_size_notes(made, sizes), *left, *trained.notes]
+    notes = [*task.notes, *made.notes, *_size_notes(made, sizes), *left, *trained.notes]
     if made.axis not in (task.axis, config.verdict.axis):
         notes.append(f"the plan doses the axis {made.axis}, and the gap is measured on {task.axis}")
     result = dose_report(
@@ -109,8 +109,8 @@ def _with_arms(config: Config, made: Doses) -> Config:
     if config.finetune.model == "linear":
         upstreams: Sequence[str] = ("pretrained",)  # `expand` makes "none" of it
     else:
-        named = [arm.upstream for arm in config.arm if "upstream" in arm.model_fields_set]
-        upstreams = list(dict.fromkeys(named)) or BOTH
+        said = any("upstream" in arm.model_fields_set for arm in config.arm)
+        upstreams = list(dict.fromkeys(arm.upstream for arm in config.arm)) if said else BOTH
     arms = [ArmConfig(plan=name, upstream=up, placebo=False) for up in upstreams for name in made.plans]
     settings = config.finetune.model_copy(update={"screening_seeds": 0})
     return config.model_copy(update={"plan": dict(made.plans), "arm": arms, "finetune": settings})
