@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,8 @@ class Checkpoint:
                 f'finetune.model: "{folder / gguf}" is in the form GGUF, which takes the package gguf to read; run '
                 "`pip install gguf`"
             )
-        with _quiet(folder):
+        # transformers counts the tensors of a GGUF file aloud, whatever its own settings say.
+        with _quiet(folder), redirect_stderr(StringIO()) if gguf else nullcontext():
             model, info = AutoModelForSequenceClassification.from_pretrained(
                 folder,
                 num_labels=n_labels,
