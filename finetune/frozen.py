@@ -7,10 +7,8 @@ defined for decoders too. (De-Arteaga et al. 2019 and Ravfogel et al. 2020 took 
 from __future__ import annotations
 
 import copy
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,116 +20,15 @@ from ..data.errors import InputError, require
 from .batches import TokenStore, by_length, padded
 from .checkpoint import Checkpoint, resolve
 from .encoder import device_of, tensor_float
-from .rows import Floats, Ints, Outcome, Split, TrainingRows, counts_of
+from .head import fit
+from .head import save as save_head
+from .rows import Ints, Outcome, Split, TrainingRows, counts_of
 from .upstream.nullspace import Nullspace, nullspace
-
-C = 1.0
-"""Inverse strength of the head's L2 penalty, on standardised features."""
-
-TOLERANCE = 1e-5
-MAX_ITERATIONS = 1000
 
 _TOKENS = {"cuda": 1 << 17, "cpu": 1 << 13}  # a batch
 _CACHE = 1 << 30  # bytes of features that are kept
 
 Sides = Callable[[UpstreamConfig], tuple[Ints, str]]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Head:
-    """A logistic regression on standardised features.
-
-    Attributes
-    ----------
-    mean, scale : numpy.ndarray
-        Of each feature over the weighted training rows.
-    coef, intercept : numpy.ndarray
-        Classes × features and classes; for two classes those of the second, one row.
-    classes : numpy.ndarray
-        Label code of each output; labels without a training row have none.
-    n_labels : int
-    converged : bool
-    iterations : int
-    """
-
-    mean: Floats
-    scale: Floats
-    coef: Floats
-    intercept: Floats
-    classes: Ints
-    n_labels: int
-    converged: bool
-    iterations: int
-
-    def probabilities(self, features: npt.NDArray[Any]) -> Floats:
-        """Probability of each label, rows × labels; a label that was never trained on has 0."""
-        scores = ((features - self.mean) / self.scale) @ self.coef.T + self.intercept
-        if len(self.classes) == 2:
-            scores = np.hstack([np.zeros_like(scores), scores])
-        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-        found = np.zeros((len(scores), self.n_labels))
-        found[:, self.classes] = odds / odds.sum(axis=1, keepdims=True)
-        return found
-
-
-def fit(features: npt.NDArray[Any], code: Ints, weight: Floats, *, n_labels: int) -> Head:
-    """Fit a head to weighted rows.
-
-    Parameters
-    ----------
-    features : numpy.ndarray
-        Rows × features.
-    code : numpy.ndarray
-        Label of each row, below `n_labels`.
-    weight : numpy.ndarray
-        Rows of weight 0 take no part.
-    n_labels : int
-        Of the task.
-
-    Raises
-    ------
-    InputError
-        No row has a weight.
-
-    Notes
-    -----
-    scikit-learn's StandardScaler and LogisticRegression (L-BFGS), both with the rows' weights: ``C * sum w_i loss_i +
-    |coef|²/2`` with C = 1.
-
-    Examples
-    --------
-    >>> head = fit(np.array([[0.0], [1.0], [2.0]]), np.array([0, 1, 1]), np.ones(3), n_labels=3)
-    >>> head.probabilities(np.array([[2.0]])).round(1).tolist()
-    [[0.1, 0.9, 0.0]]
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    rows = np.flatnonzero(weight > 0)
-    if not len(rows):
-        raise InputError("there is no row to train on: the plan dropped all rows, or gave all of them weight 0")
-    used, own = np.asarray(features, np.float64)[rows], weight[rows]
-    scaler = StandardScaler().fit(used, sample_weight=own)
-    mean, scale = np.asarray(scaler.mean_, np.float64), np.asarray(scaler.scale_, np.float64)
-    classes = np.unique(code[rows]).astype(np.int64)
-    if len(classes) == 1:
-        coef = np.zeros((1, used.shape[1]))
-        return Head(mean, scale, coef, np.zeros(1), classes, n_labels, converged=True, iterations=0)
-    model = LogisticRegression(C=C, tol=TOLERANCE, max_iter=MAX_ITERATIONS)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.fit((used - mean) / scale, code[rows], sample_weight=own)
-    return Head(
-        mean,
-        scale,
-        coef=np.asarray(model.coef_, np.float64),
-        intercept=np.asarray(model.intercept_, np.float64),
-        classes=classes,
-        n_labels=n_labels,
-        converged=not any(issubclass(entry.category, ConvergenceWarning) for entry in caught),
-        iterations=int(np.max(model.n_iter_)),
-    )
 
 
 class FrozenTrainer:
@@ -207,7 +104,9 @@ class FrozenTrainer:
         self._trim()
         at = self.tokens.add(rows.text)
         weight = rows.weight * counts_of(rows.root, seed=seed) if self._bootstrap else rows.weight
-        found = {name: self._features(upstream, seed, where) for name, where in (("", at), *self._splits)}
+        found: dict[str, npt.NDArray[Any]] = {
+            name: self._features(upstream, seed, where) for name, where in (("", at), *self._splits)
+        }
         if not all(np.isfinite(values).all() for values in found.values()):
             return Outcome({}, self.checkpoint.described(upstream), failed="the encoder's features are not numbers")
         taken = self._nullspace(upstream)
@@ -215,7 +114,10 @@ class FrozenTrainer:
             found = {name: taken.apply(values) for name, values in found.items()}
         head = fit(found.pop(""), rows.code, weight, n_labels=self._n_labels)
         if save is not None:
-            _save(head, taken, save.with_suffix(".npz"))
+            also = (
+                {} if taken is None else {f"inlp_{name}": getattr(taken, name) for name in ("mean", "scale", "taken")}
+            )
+            save_head(head, save.with_suffix(".npz"), **also)
         record = {
             "bootstrap": self._bootstrap, "rows": rows.n, "rows_used": int((weight > 0).sum()),
             "weight_sum": float(weight.sum()), "features": len(head.mean), "pooling": "mean of the last layer",
@@ -305,14 +207,3 @@ class FrozenTrainer:
                 found[batch] = own.cpu().numpy()
         assert found is not None
         return found
-
-
-def _save(head: Head, taken: Nullspace | None, path: Path) -> None:
-    from ..data.files import atomic
-
-    own = {"mean": head.mean, "scale": head.scale, "coef": head.coef, "intercept": head.intercept,
-           "classes": head.classes}  # fmt: skip
-    if taken is not None:
-        own |= {"inlp_mean": taken.mean, "inlp_scale": taken.scale, "inlp_taken": taken.taken}
-    with atomic(path) as part, part.open("wb") as handle:
-        np.savez(handle, **own)

@@ -122,9 +122,9 @@ class Workshop:
 
             model = fingerprint(resolve(settings.model))
             if settings.frozen:
-                from . import frozen
+                from . import head
 
-                used = {"frozen": True, "c": frozen.C, "tolerance": frozen.TOLERANCE, "max_tokens": settings.max_tokens}
+                used = {"frozen": True, "c": head.C, "tolerance": head.TOLERANCE, "max_tokens": settings.max_tokens}
                 return self._inputs_of(model, used)
             keys = (
                 "epochs",

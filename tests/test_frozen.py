@@ -10,7 +10,7 @@ from test_encoder import TEST, corpus, folder, make_rows, make_split, one_thread
 from evenset.data.config import FinetuneConfig, UpstreamConfig, parse
 from evenset.data.errors import InputError
 from evenset.finetune.frozen import FrozenTrainer
-from evenset.finetune.frozen import fit as fit_head
+from evenset.finetune.head import fit as fit_head
 from evenset.finetune.rows import TrainingRows, counts_of
 from evenset.finetune.upstream.nullspace import HELD_OUT, nullspace, two_sides
 
