@@ -21,14 +21,9 @@ from .origin import fingerprint, gguf_of, resolve
 __all__ = ["Checkpoint", "fingerprint", "gguf_of", "number_of", "resolve"]
 
 _WHY = "fine-tuning an encoder"
-_TOKENIZERS = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
+# The last is all that tokenizers of bytes or characters have.
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "spm.model",
+               "sentencepiece.bpe.model", "tokenizer_config.json")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +240,7 @@ def _drawn(name: str, like: Any, seed: int, spread: float) -> Any:
 @contextmanager
 def _quiet(folder: Path) -> Iterator[None]:
     """Keep transformers from printing about a new head, which is meant to be new; name the folder in errors."""
+    from safetensors import SafetensorError
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -252,7 +248,7 @@ def _quiet(folder: Path) -> Iterator[None]:
     logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, KeyError, IndexError, struct.error) as error:
+    except (OSError, ValueError, KeyError, IndexError, struct.error, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f'finetune.model: "{folder}" cannot be loaded as a model that classifies text: {reason}'

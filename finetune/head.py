@@ -85,7 +85,7 @@ def fit(features: npt.NDArray[Any], code: Ints, weight: Floats, *, n_labels: int
     --------
     >>> head = fit(np.array([[0.0], [1.0], [2.0]]), np.array([0, 1, 1]), np.ones(3), n_labels=3)
     >>> head.probabilities(np.array([[2.0]])).round(1).tolist()
-    [[0.1, 0.9, 0.0]]
+    [[0.2, 0.8, 0.0]]
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
