@@ -207,6 +207,7 @@ def test_a_folder_with_one_gguf_file_is_a_model(llama, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a busy machine takes minutes to expand the weights
 def test_a_package_that_carries_only_a_gguf_file_gives_a_decoder(tmp_path):
     pytest.importorskip("gguf")
     try:
