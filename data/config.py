@@ -329,7 +329,7 @@ class UpstreamConfig(_Model):
     ``noise`` adds uniform or normal noise to every token embedding, clipped to the range of the matrix; ``permute``
     shuffles the entries of each weight matrix; ``project`` takes alpha times the part along the first `components`
     directions of `axis` out of the token embeddings; ``inlp`` does so to frozen features until a linear guesser of the
-    axis's groups is left with nothing, and needs ``finetune.frozen``.
+    groups is left with nothing (of the verdict's axis, unless `axis` is given), and needs ``finetune.frozen``.
     """
 
     kind: Literal["noise", "permute", "project", "inlp"]

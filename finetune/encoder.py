@@ -64,7 +64,7 @@ class EncoderTrainer:
         self.settings = settings
         self.bootstrap = bootstrap
         self.raw_rows = raw_rows
-        self.device = _device(settings.device)
+        self.device = device_of(settings.device)
         self.checkpoint = Checkpoint.load(resolve(settings.model), len(labels), upstreams=upstreams)
         self.names = tuple(labels)
         tokenizer = self.checkpoint.tokenizer()
@@ -193,7 +193,8 @@ def guessing(rows: TrainingRows, n_labels: int) -> float:
     return float(-(share * np.log(np.where(share > 0, share, 1.0))).sum())
 
 
-def _device(wanted: str) -> Any:
+def device_of(wanted: str) -> Any:
+    """The device that ``finetune.device`` asks for."""
     import torch
 
     if wanted == "cuda" and not torch.cuda.is_available():

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data.config import Config
+from ..data.axes import Axis, parse_axes
+from ..data.config import Config, UpstreamConfig
 from .arms import RAW, Curator, raw_rows
 from .judging.metrics import auc, macro_f1
 from .memory import trying
@@ -79,6 +80,13 @@ class Workshop:
             from .linear import LinearTrainer
 
             return LinearTrainer(self._raw, task.splits, n_labels=len(task.labels), bootstrap=self.bootstrap)
+        if settings.frozen:
+            from .frozen import FrozenTrainer
+
+            return FrozenTrainer(
+                settings, self._raw, task.splits, labels=task.labels, bootstrap=self.bootstrap,
+                upstreams=self.config.upstream, sides=self._sides,
+            )  # fmt: skip
         if settings.stacked > 1:
             from .stacked import StackedTrainer
 
@@ -102,7 +110,8 @@ class Workshop:
     def bootstrap(self) -> bool:
         """Whether rows are weighed anew for each seed."""
         settings = self.config.finetune
-        return settings.model == "linear" if settings.bootstrap_rows is None else settings.bootstrap_rows
+        alike = settings.model == "linear" or settings.frozen  # whose seeds would else be one run
+        return alike if settings.bootstrap_rows is None else settings.bootstrap_rows
 
     @cached_property
     def _made_from(self) -> dict[str, str]:
@@ -118,6 +127,11 @@ class Workshop:
             from .checkpoint import fingerprint, resolve
 
             model = fingerprint(resolve(settings.model))
+            if settings.frozen:
+                from . import head
+
+                used = {"frozen": True, "c": head.C, "tolerance": head.TOLERANCE, "max_tokens": settings.max_tokens}
+                return self._inputs_of(model, used)
             keys = (
                 "epochs",
                 "batch",
@@ -130,6 +144,9 @@ class Workshop:
                 "precision",
             )
             used = {key: getattr(settings, key) for key in keys} | {"stacked": settings.stacked > 1}
+        return self._inputs_of(model, used)
+
+    def _inputs_of(self, model: str, used: Mapping[str, Any]) -> dict[str, str]:
         return {
             "data": _hash([dict(self.task.inputs), self.task.labels, self.task.positive, str(self.task.train.columns)]),
             "model": model,
@@ -148,8 +165,34 @@ class Workshop:
             return {}
         from .upstream.levers import pairs_of
 
-        pairs = pairs_of(spec.axis, job.upstream).pairs if spec.kind == "project" else ()
-        return {"upstream": _hash([spec.model_dump(), pairs])}
+        of: Any = ()
+        if spec.kind == "project":
+            of = pairs_of(spec.axis, job.upstream).pairs
+        elif spec.kind == "inlp":
+            axis = self._guessed(spec)
+            of = [axis.name, *(lexicon.sha256 for lexicon in axis.lexicons()), self.config.verdict.measure]
+        return {"upstream": _hash([spec.model_dump(), of])}
+
+    def _guessed(self, spec: UpstreamConfig) -> Axis:
+        """The axis whose groups "inlp" makes unguessable: the verdict's, or the one that the lever names."""
+        specs, names = self.config.data.axes, self.task.train.names
+        if "axis" in spec.model_fields_set:
+            return parse_axes([spec.axis], names=names)[0]
+        return next(axis for axis in parse_axes(specs, names=names) if axis.name == self.task.axis)
+
+    def _sides(self, spec: UpstreamConfig) -> tuple[Any, str]:
+        """On which of two sides each raw row is."""
+        from ..data.scan import scan
+        from .upstream.nullspace import two_sides
+
+        train, axis = self.task.train, self._guessed(spec)
+        groups: list[tuple[str, ...]] = []
+        for scanned in scan(train, [axis], columns=train.columns.roles()):
+            label = scanned.batch.label
+            assert label is not None
+            kept = label.is_valid().to_pylist()  # raw rows without a label are not trained on
+            groups += [own for own, here in zip(scanned.members[axis.name].sets(), kept, strict=True) if here]
+        return two_sides(groups, self.config.verdict.measure)
 
     def _plan(self, job: Job) -> str:
         if job.plan == RAW:
@@ -295,7 +338,9 @@ def environment(model: str) -> Mapping[str, Any]:
     from .. import __version__
 
     names = (
-        ["numpy", "scipy", "scikit-learn"] if model == "linear" else ["torch", "transformers", "tokenizers", "numpy"]
+        ["numpy", "scipy", "scikit-learn"]
+        if model == "linear"
+        else ["torch", "transformers", "tokenizers", "numpy", "scikit-learn"]
     )
     found: dict[str, Any] = {"evenset": __version__, "python": platform.python_version(), "machine": platform.machine()}
     for name in names:

@@ -175,6 +175,15 @@ def test_a_model_that_cannot_classify_text_is_refused(llama, tmp_path, kind):
         Checkpoint.load(tmp_path / "model", 2)
 
 
+def test_damaged_weights_are_refused(llama, tmp_path):
+    shutil.copytree(llama, tmp_path / "model")
+    whole = (llama / "model.safetensors").read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"x" * 100):
+        (tmp_path / "model" / "model.safetensors").write_bytes(damaged)
+        with pytest.raises(InputError, match="cannot be loaded as a model that classifies text"):
+            Checkpoint.load(tmp_path / "model", 2)
+
+
 # -- GGUF --------------------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +207,7 @@ def test_a_folder_with_one_gguf_file_is_a_model(llama, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a busy machine takes minutes to expand the weights
 def test_a_package_that_carries_only_a_gguf_file_gives_a_decoder(tmp_path):
     pytest.importorskip("gguf")
     try:

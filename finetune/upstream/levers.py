@@ -188,7 +188,7 @@ def described(model: Any, spec: UpstreamConfig, *, name: str, tokenizer: Any = N
         "noise": ("kind", "distribution", "scale"),
         "permute": ("kind",),
         "project": ("kind", "axis", "alpha", "components"),
-        "inlp": ("kind", "rounds"),
+        "inlp": ("kind",),
     }[spec.kind]
     record: dict[str, Any] = {key: getattr(spec, key) for key in used}
     if spec.kind == "project":
