@@ -106,6 +106,7 @@ def measure_upstream(
         raise InputError(
             f'there is no upstream measure "{kind}"; measures are {", ".join(KINDS)}.{suggest(kind, KINDS)}'
         )
+    _known(axis)
     names = _names(targets_of(axis) if targets is None else targets)
     book = load(templates)
     lm = _opened(model, device)
@@ -154,6 +155,13 @@ def _opened(model: str | LanguageModel | tuple[Any, Any], device: str) -> Langua
     if isinstance(model, LanguageModel):
         return model
     return open_lm(model, device=device) if isinstance(model, str) else LanguageModel.of(*model)
+
+
+def _known(axis: str) -> None:
+    """A misspelt axis would else be taken for one of professions."""
+    axes = lexicon.builtin_names()
+    if ":" not in axis and "+" not in axis and axis not in axes:
+        raise InputError(f'there is no axis "{axis}"; axes are {", ".join(axes)}, column:COL.{suggest(axis, axes)}')
 
 
 def _names(targets: Sequence[str]) -> list[str]:
