@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from evenset.cli import invoke
 from evenset.data.errors import InputError
-from evenset.finetune.upstream import association, models, negativity, ranking, templates
+from evenset.finetune.upstream import association, language, negativity, ranking, templates
+from evenset.finetune.upstream.language import LanguageModel
 from evenset.finetune.upstream.measure import KINDS, measure_upstream, targets_of
 from evenset.finetune.upstream.measured import UpstreamBias
-from evenset.finetune.upstream.models import LanguageModel, open_lm
+from evenset.finetune.upstream.models import open_lm
 from evenset.finetune.upstream.reliability import split_half
 from evenset.finetune.upstream.templates import Sentences, fill, load
 
@@ -263,7 +264,7 @@ def test_it_does_not_matter_what_shares_a_batch(request, monkeypatch, kind, meas
     lm = request.getfixturevalue(kind)
     axis, targets = ("identity", TERMS) if measure == "negativity" else ("pronouns", TARGETS)
     together = measure_upstream(lm, targets=targets, axis=axis, kind=measure)
-    monkeypatch.setattr(models, "_LOGITS", 1)
+    monkeypatch.setattr(language, "_LOGITS", 1)
     alone = measure_upstream(lm, targets=targets[::-1], axis=axis, kind=measure)
     for name in targets:
         np.testing.assert_allclose(together.per_template[name], alone.per_template[name], atol=1e-5)
@@ -295,7 +296,7 @@ def test_byte_level_pronouns_keep_their_blank_and_capital():
 
     def token(template, word):
         masked = fill(template, "nurse", "<mask>", as_is=True).text
-        return fast.convert_ids_to_tokens(lm.at_blank(masked, fill(template, "nurse", word).text, word))
+        return fast.convert_ids_to_tokens(lm.at_blank(masked, [fill(template, "nurse", word).text])[0])
 
     assert [token("{P} is {a} {t}.", word) for word in ("she", "he")] == ["She", "He"]
     assert [token("The {t} said that {p} works.", word) for word in ("she", "he")] == ["Ġshe", "Ġhe"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...data.errors import InputError
-from .models import Floats, LanguageModel
+from .language import Floats, LanguageModel
 from .templates import Sentences, fill
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from ...data import lexicon
 from ...data.errors import InputError, suggest
 from .association import associate
+from .language import Floats, LanguageModel
 from .measured import UpstreamBias
-from .models import Floats, LanguageModel, open_lm
+from .models import open_lm
 from .negativity import TOP, negativity
 from .ranking import rank
 from .templates import Sentences, load, spoken

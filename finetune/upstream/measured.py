@@ -12,7 +12,7 @@ import numpy as np
 
 from ...data.errors import InputError
 from ..judging.inference import LEVEL, Clusters, t_interval
-from .models import Floats
+from .language import Floats
 from .reliability import Reliability, split_half
 
 if TYPE_CHECKING:

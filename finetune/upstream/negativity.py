@@ -9,7 +9,7 @@ import numpy as np
 
 from ...data import lexicon
 from ...data.errors import InputError
-from .models import Floats, LanguageModel
+from .language import Floats, LanguageModel
 from .templates import Sentences, fill
 
 TOP = 20
@@ -108,24 +108,25 @@ def _asked(lm: LanguageModel, template: str, target: str) -> tuple[list[int], in
 def _ids(lm: LanguageModel, template: str, sentences: Sentences) -> tuple[list[int], list[int]]:
     """Tokens of the words of blame and of praise that are one token in this template."""
     anyone = sentences.neutral[0]
+    sides = sentiment(sentences)
+    words = [*sides[0], *sides[1]]
+    tokens: list[int | None] = []
     if lm.kind == "masked":
         masked = fill(template, anyone, lm.tokenizer.mask_token, as_is=True).text
-
-        def token(word: str) -> int | None:
-            return lm.at_blank(masked, fill(template, anyone, word).text, word)
+        tokens = lm.at_blank(masked, [fill(template, anyone, word).text for word in words])
     else:
         start = fill(template.partition("{mask}")[0].rstrip(), anyone).text
-        before = lm.started(lm.tokenizer(start)["input_ids"])
-
-        def token(word: str) -> int | None:
-            ids = lm.started(lm.tokenizer(f"{start} {word}")["input_ids"])
+        before = lm.tokenizer(start)["input_ids"]
+        for ids in lm.tokenizer([f"{start} {word}" for word in words])["input_ids"]:
             whole = len(ids) == len(before) + 1 and ids[:-1] == before and ids[-1] != lm.tokenizer.unk_token_id
-            return ids[-1] if whole else None
-
-    sides = [sorted({found for word in side if (found := token(word)) is not None}) for side in sentiment(sentences)]
-    if not sides[0] or not sides[1]:
+            tokens.append(int(ids[-1]) if whole else None)
+    blame, praise = (
+        sorted({token for token in part if token is not None})
+        for part in (tokens[: len(sides[0])], tokens[len(sides[0]) :])
+    )
+    if not blame or not praise:
         raise InputError(
-            f'"{lm.name}" knows no word of {"blame" if not sides[0] else "praise"} as one token, so its negativity '
-            "cannot be measured; use the kind association"
+            f'"{lm.name}" knows no word of {"praise" if blame else "blame"} as one token, so its negativity cannot be '
+            "measured; use the kind association"
         )
-    return sides[0], sides[1]
+    return blame, praise

@@ -6,12 +6,12 @@ question asked of whole sentences.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ...data.errors import InputError
-from .models import Floats, LanguageModel
+from .language import Floats, LanguageModel
 from .templates import Sentences, fill
 
 
@@ -64,7 +64,7 @@ def _masked(lm: LanguageModel, targets: Sequence[str], sentences: Sentences, *, 
             filled = fill(template, target, mask, as_is=True)
             ids, mine = lm.encode(filled)
             words = (sentences.first[0], sentences.second[0])
-            first, second = (_pronoun(lm, filled.text, fill(template, target, word).text, word) for word in words)
+            first, second = _pronouns(lm, filled.text, {word: fill(template, target, word).text for word in words})
             place = ids.index(mask_id)
             hidden = [mask_id if at in mine else token for at, token in enumerate(ids)]
             raw, without = (asked.setdefault((tuple(each), place), len(asked)) for each in (ids, hidden))
@@ -87,15 +87,17 @@ def _masked(lm: LanguageModel, targets: Sequence[str], sentences: Sentences, *, 
     return np.reshape(scores, (len(targets), len(sentences.templates)))
 
 
-def _pronoun(lm: LanguageModel, masked: str, written: str, word: str) -> int:
-    """The token of a pronoun in its place: with the capital and the blank that belong there."""
-    found = lm.at_blank(masked, written, word)
-    if found is None:
-        raise InputError(
-            f'"{word}" is not one word of the tokenizer of "{lm.name}", so one mask cannot stand for it; choose '
-            "another pair of pronouns"
-        )
-    return found
+def _pronouns(lm: LanguageModel, masked: str, written: Mapping[str, str]) -> tuple[int, int]:
+    """The tokens of both pronouns in their place."""
+    found = lm.at_blank(masked, list(written.values()))
+    for word, token in zip(written, found, strict=True):
+        if token is None:
+            raise InputError(
+                f'"{word}" is not one word of the tokenizer of "{lm.name}", so one mask cannot stand for it; choose '
+                "another pair of pronouns"
+            )
+    first, second = (int(token) for token in found if token is not None)
+    return first, second
 
 
 def _causal(lm: LanguageModel, targets: Sequence[str], sentences: Sentences, *, prior: bool) -> Floats:

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from ...data.hashing import mix
-from .models import Floats
+from .language import Floats
 
 MIN_TEMPLATES, MIN_TARGETS = 2, 3
 _SPLITS = 500
