@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,8 @@ def open_lm(model: str, *, device: str = "auto") -> LanguageModel:
     file = _gguf(model)
     try:
         folder = file.parent if file else resolve(model)
-        with _quiet(folder):
+        # transformers counts the tensors of a GGUF file aloud, whatever its own settings say.
+        with _quiet(folder), redirect_stderr(StringIO()) if file else nullcontext():
             loaded, kind = _loaded(folder, file)
         tokenizer = _tokenizer(folder, file)
     except InputError as error:
