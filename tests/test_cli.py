@@ -164,7 +164,7 @@ def test_data_comes_from_stdin(here):
 
 
 def test_every_command_has_help_with_an_example(capsys):
-    for command in ("audit", "curate", "restore", "finetune", "run", "verify", "check", "demo", "sample"):
+    for command in ("audit", "curate", "restore", "finetune", "run", "verify", "check", "demo", "sample", "upstream"):
         assert invoke([command, "--help"]) == 0
         assert f"\n    evenset {command} " in capsys.readouterr().out.replace("\n  evenset", "\n    evenset"), command
 
