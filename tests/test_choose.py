@@ -176,7 +176,10 @@ def test_choosing_flatters_nobody():
             {"raw": Arm(0.5), best: Arm(0.5), "p": Arm(0.5, placebo_of=best)},
             seeds=4, skeletons=60, rows=300,
         )  # fmt: skip
-        passed += verify(fresh, stick(), bootstrap=0, chosen=True).arms[0].decision in ("shrunk", "shrunk-meaningfully")
+        passed += verify(fresh, stick(), bootstrap=0, chosen=True, measures=False).arms[0].decision in (
+            "shrunk",
+            "shrunk-meaningfully",
+        )
     assert passed <= 2
 
 
