@@ -151,6 +151,12 @@ def place(
             wide = Bbox.from_extents(box.x0 - 5, box.y0 - 3, box.x1 + 5, box.y1 + 3)
             hidden = sum(wide.contains(*dot) for dot in marks)
             crossed = sum(box.contains(*dot) for dot in lines)
+            own = axes.transData.transform((x, y))
+            # A name nearer to another point would be taken for that one's.
+            strange = any(_apart(box, dot) + 1 < _apart(box, own) for dot in marks)
+            if strange:
+                label.remove()
+                continue
             if inside and not hidden and not box.count_overlaps(taken) and (best is None or crossed < best[0]):
                 if best is not None:
                     best[1].remove()
@@ -164,6 +170,11 @@ def place(
         else:
             taken.append(best[2])
     return missing
+
+
+def _apart(box: Any, dot: Any) -> float:
+    """Distance of a point from a box."""
+    return math.hypot(max(box.x0 - dot[0], 0, dot[0] - box.x1), max(box.y0 - dot[1], 0, dot[1] - box.y1))
 
 
 _BESIDE = (

@@ -111,7 +111,8 @@ def _draw(verdict: Json, arm: Json, folder: str | Path, name: str, *, several: b
     _handles(made, shown)
     far = sorted(rows, key=lambda row: -abs(row[2] - row[3]))[:_NAMES]
     points = [(c, was, named(label, 16)) for label, c, was, _ in far]
-    place(made, points, dots)
+    own = {label for label, *_ in far}
+    place(made, points, dots, [(c, was) for label, c, was, _ in rows if label not in own])
     return made.save(folder, name)
 
 
