@@ -85,8 +85,8 @@ def test_the_runs_of_a_rank_that_dies_are_made_by_rank_0(rows, folder, tmp_path)
     what = given(rows, folder, tmp_path)
     first, second = launched(what, DIES="1")
     try:
-        assert second.wait(timeout=120) == -signal.SIGKILL
-        assert first.wait(timeout=120) == 0, first.stderr.read()
+        assert second.wait(timeout=180) == -signal.SIGKILL
+        assert first.wait(timeout=180) == 0, first.stderr.read()
     finally:
         for process in (first, second):
             process.kill()
@@ -101,7 +101,7 @@ def test_a_rank_whose_leader_dies_ends(rows, folder, tmp_path):  # noqa: F811
     what = given(rows, folder, tmp_path)
     first, second = launched(what)
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 180
         while not list(tmp_path.glob("out/runs/*/*/*.json")) and time.monotonic() < until:
             time.sleep(0.05)
         first.kill()

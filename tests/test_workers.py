@@ -231,7 +231,7 @@ def test_workers_go_when_their_parent_is_killed(crew, tmp_path):
     places = [tmp_path / "1", tmp_path / "2"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     parent = subprocess.Popen([sys.executable, "-c", code, *map(str, places)], env=environment)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not all(place.exists() and place.read_text() for place in places) and time.monotonic() < until:
         time.sleep(0.05)
     pids = [int(place.read_text()) for place in places]
