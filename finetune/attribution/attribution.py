@@ -184,14 +184,15 @@ def attribute(
         said.append(f"{len(collapsed)} collapsed runs are in: {', '.join(collapsed[:3])}{', …' * (len(collapsed) > 3)}")
     gaps = table.array(table.gap, grid)
     shares = per_target = None
+    why_none = ""
     if len(grid.seeds) < 2:
-        said.append("one seed in every arm: effects cannot be told from chance, so there are no shares")
+        why_none = "one seed in every arm, so effects cannot be told from chance"
     else:
         slope = aligned(gaps, table.c, np.ones((1, len(table.targets))))[0]
         shares = _shares("slope of the gap on imbalance", slope, gaps, table.c, repetitions, seed)
         per_target = _shares("gaps of single targets", None, gaps, None, repetitions, seed)
         if shares is None:
-            said.append("the gap is the same in every run: there is nothing to share out")
+            why_none = "the gap is the same in every run, there is nothing to share out"
         elif shares.of("data").p > 0.05 and shares.of("upstream").p > 0.05 and shares.of("interaction").p > 0.05:
             said.append("none of the shares is more than chance makes by itself (p > .05)")
         if shares is not None and len(grid.seeds) < 3:
@@ -217,7 +218,7 @@ def attribute(
         scratch=[name for name in scratch if name in grid.upstreams],
     )
     return Attribution(
-        _sentence(shares, grid, said), grid, shares, per_target, effects["data"], effects["upstream"],
+        _sentence(shares, grid, why_none), grid, shares, per_target, effects["data"], effects["upstream"],
         effects["interaction"], observational, within, found, dataset_bias or {}, upstream_bias or {}, margin,
         tuple(dict.fromkeys(said)),
     )  # fmt: skip
@@ -244,9 +245,9 @@ def percent(value: float) -> str:
     return "?" if math.isnan(value) else f"{100 * max(value, 0.0):.0f}"
 
 
-def _sentence(shares: Shares | None, grid: Grid, notes: Sequence[str]) -> str:
+def _sentence(shares: Shares | None, grid: Grid, why: str) -> str:
     if shares is None:
-        return f"What moved the gap cannot be told: {notes[-1] if notes else 'nothing varies'}."
+        return f"What moved the gap cannot be told: {why}."
     parts: list[str] = []
     for name in ("data", "upstream", "interaction"):
         effect = shares.of(name)

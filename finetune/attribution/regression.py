@@ -167,7 +167,8 @@ def regress(
     InputError
         Too few targets, or the biases cannot be told apart at all.
     """
-    columns = {UPSTREAM: rows.upstream, DATASET: rows.dataset, **rows.controls}
+    columns = {UPSTREAM: rows.upstream, DATASET: rows.dataset}
+    columns |= {name: values for name, values in rows.controls.items() if np.ptp(values) > 1e-12}
     for label in (UPSTREAM, DATASET):
         spread = _across(columns[label], rows.target)[1 if within else 0]
         if not spread > 1e-12:

@@ -11,6 +11,7 @@ import numpy as np
 from ..judging.inference import LEVEL
 from ..judging.scores import Floats
 from .factorial import FACTORS, squares
+from .ols import quantile
 
 
 def shapley(worth: Callable[[frozenset[int]], Floats], players: int) -> list[Floats]:
@@ -125,6 +126,7 @@ def resampled(gap: Floats, c: Floats | None, *, repetitions: int, seed: int) -> 
     Notes
     -----
     S - 1 of S seeds are drawn, so that the variance of a mean is neither too small nor too large (Rao and Wu 1988).
+    What they move is stretched by t over the normal quantile, S - 1 degrees of freedom, or intervals would be short.
     The mean of drawn seeds has chance in it twice, once from training and once from drawing: both are taken off.
     Test rows are as they are; the contrasts allow for them too.
     """
@@ -139,12 +141,14 @@ def resampled(gap: Floats, c: Floats | None, *, repetitions: int, seed: int) -> 
     y = gap[None] if c is None else aligned(gap, c, weight)
     whole = squares(y)
     mean = np.einsum("tuds,rs->rtud", gap, drawn) if c is None else np.einsum("ruds,rs->rud", y, drawn)
-    found = squares(mean[..., None])
     cell = y.mean(axis=-1, keepdims=True)
+    # A normal quantile is too short for so few seeds: what they move is stretched as t is.
+    stretch = quantile(s - 1) / quantile(np.inf)
+    found = squares((cell[..., 0] + stretch * (mean - cell[..., 0]))[..., None])
     by_seed = y.mean(axis=(-3, -2), keepdims=True)
     rest = ((y - cell - by_seed + y.mean(axis=(-3, -2, -1), keepdims=True)) ** 2).sum(axis=(-3, -2))
     rest = s * (rest * (drawn[:, None, :] if c is None else drawn)).sum(axis=-1)
-    parts = {name: s * found.factors[name] - 2 * whole.df[name] * whole.error for name in FACTORS}
+    parts = {name: s * found.factors[name] - (1 + stretch**2) * whole.df[name] * whole.error for name in FACTORS}
     # What is left to chance: the seeds' own part, the rest, and chance's part in the means of the cells.
     noise = whole.seed + rest + sum(whole.df[name] for name in FACTORS) * whole.error
     if c is None:
