@@ -527,13 +527,13 @@ def _pipeline(
     config_path: Path, out: Path | None, *, overwrite: bool, quiet: bool, as_json: bool, write_curated: bool
 ) -> int:
     from . import finetune as room
-    from .finetune.judging.report import verdict_table
+    from .finetune.attribution.report import with_attribution
 
     config = _load(config_path)
     out = out or Path("out") / config_path.stem
     with _claimed(out, "run", [config_path.stem], overwrite=overwrite), _progress(quiet=quiet or as_json) as progress:
         verdict = room.run(config, out=out, progress=progress, write_curated=write_curated)
-    _answer(verdict, lambda: verdict_table(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
+    _answer(verdict, lambda: with_attribution(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)
 
 
@@ -580,6 +580,39 @@ def verify(
     note = f"written: {out / 'verdict.json'}" if out else "to keep the verdict: --out DIR"
     _answer(verdict, lambda: verdict_table(verdict), note, quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)
+
+
+@cli.command(short_help="Data or pre-training: what moved the gap in a finished run.")
+@click.argument("folder", type=click.Path(path_type=Path))
+@_config
+@_out
+@_overwrite
+@_quiet
+@_json
+def attribute(
+    folder: Path, config_path: Path | None, out: Path | None, overwrite: bool, quiet: bool, as_json: bool
+) -> int:
+    """Attribute the gaps of the finished runs in FOLDER to data and pre-training again. Nothing is trained.
+
+    With --config, biases of data and model that FOLDER does not hold are measured.
+
+    \b
+    evenset attribute out/toxicity
+    """
+    from . import finetune as room
+    from .finetune.attribution.report import attribution_table
+
+    config = None if config_path is None else _load(config_path)
+    with _claimed(out, "attribute", [str(folder)], overwrite=overwrite):
+        found = room.attribute_folder(folder, config=config)
+        if out is not None:
+            from .data.files import write_json
+
+            out.mkdir(parents=True, exist_ok=True)
+            write_json(out / "attribution.json", found.to_dict())
+    note = f"written: {out / 'attribution.json'}" if out else "to keep the attribution: --out DIR"
+    _answer(found, lambda: attribution_table(found), note, quiet=quiet, as_json=as_json)
+    return 0
 
 
 @cli.command(short_help="Hold a data set against thresholds; for CI.")

@@ -10,18 +10,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .attribution.attribution import Attribution, attribute
+    from .attribution.finished import attribute_folder
     from .judging.decide import Margins
     from .judging.records import ArmVerdict
     from .judging.verdict import Verdict, verify, verify_files
     from .pipeline import run, train
 
-__all__ = ["ArmVerdict", "Margins", "Verdict", "run", "train", "verify", "verify_files"]
+__all__ = [
+    "ArmVerdict",
+    "Attribution",
+    "Margins",
+    "Verdict",
+    "attribute",
+    "attribute_folder",
+    "run",
+    "train",
+    "verify",
+    "verify_files",
+]
 
 _HOME = {
     "run": "pipeline",
     "train": "pipeline",
     "verify": "judging.verdict",
     "verify_files": "judging.verdict",
+    "Attribution": "attribution.attribution",
+    "attribute": "attribution.attribution",
+    "attribute_folder": "attribution.finished",
     "Verdict": "judging.verdict",
     "ArmVerdict": "judging.records",
     "Margins": "judging.decide",

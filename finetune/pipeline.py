@@ -11,6 +11,7 @@ from ..data.config import Config, VerdictConfig
 from ..data.errors import EvensetError
 from ..data.files import write_json
 from .arms import PLACEBO, expand
+from .attribution.finished import attribution_of
 from .judging import yardstick as sticks
 from .judging.decide import Margins
 from .judging.design import design
@@ -55,7 +56,8 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
         From `evenset.data.config.load`.
     out : path
         Gets ``audit/``, ``yardstick.json`` (before anything is trained), ``curate/PLAN/`` with the rows of the first
-        seed, ``runs/ARM/UPSTREAM/SEED.json`` and ``.scores.parquet``, and ``verdict.json``.
+        seed, ``runs/ARM/UPSTREAM/SEED.json`` and ``.scores.parquet``, and ``verdict.json``; where plans are
+        crossed with upstreams also ``dataset_bias.json`` and ``upstream.json``.
     progress : callable, optional
         Called with (what, done, total).
     write_curated : bool
@@ -91,20 +93,22 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
         _write_curated(config, task, out, progress)
     trained = train(config, out, task=task, progress=progress)
     settings = config.verdict
+    workshop, said = Workshop.open(config, out, task=task), list[str]()
     verdict = verify(
         trained.store.scores(trained.jobs),
         stick,
         margins=margins_of(settings),
         screening_seeds=sorted({job.seed for job in jobs if job.screening}),
         plans={job.arm: job.plan + PLACEBO * (job.placebo_of is not None) for job in jobs},
+        attribution=attribution_of(workshop, stick, trained.jobs, out, said),
         environment={
             **environment(config.finetune.model),
             "model": config.finetune.model,
-            "bootstrap_rows": Workshop.open(config, out, task=task).bootstrap,
+            "bootstrap_rows": workshop.bootstrap,
             "data": dict(task.inputs),
         },
     )
-    verdict = replace(verdict, notes=(*task.notes, *trained.notes, *verdict.notes))
+    verdict = replace(verdict, notes=(*task.notes, *trained.notes, *verdict.notes, *said))
     verdict.save(out)
     return verdict
 

@@ -8,7 +8,7 @@ import pytest
 from score_sim import IMBALANCE, TERMS, crossed, items, stick
 
 from evenset.data.errors import InputError
-from evenset.finetune.attribution.attribution import attribute
+from evenset.finetune.attribution.attribution import Attribution, attribute
 from evenset.finetune.attribution.cells import GapTable, largest_grid
 from evenset.finetune.attribution.contrasts import interactions
 from evenset.finetune.attribution.factorial import effects, permutation_p, squares
@@ -55,7 +55,7 @@ def slopes(f):
 PLANTED = {
     "data": slopes(lambda u, d: {"raw": 0.6, "scrub": 0.3, "weigh": 0.0}[d]),
     "upstream": slopes(lambda u, d: 0.5 if u == "pretrained" else 0.1),
-    "interaction": slopes(lambda u, d: 0.3 + (0.25 if u == "random" else -0.25) * {"raw": -1, "weigh": 0, "scrub": 1}[d]),
+    "interaction": slopes(lambda u, d: 0.3 + (0.25 if u == "random" else -0.25) * {"raw": -1, "scrub": 1}.get(d, 0)),
 }  # fmt: skip
 
 
@@ -341,8 +341,10 @@ def test_the_whole_answer_is_plain_json_and_fits_a_terminal():
     assert [one["name"] for one in record["observational"]] == ["all arms", "raw, pretrained only"]
     assert record["within"][0]["terms"][1]["name"] == "dataset bias"
     assert record["within"][0]["terms"][1]["low"] > 0
+    again = Attribution.from_dict(record)
+    assert json.dumps(again.to_dict()) == json.dumps(record)
     text = StringIO()
-    Console(file=text, width=80).print(attribution_table(found))
+    Console(file=text, width=80).print(attribution_table(again))
     assert max(len(line) for line in text.getvalue().splitlines()) <= 80
     assert text.getvalue().startswith("Data explains")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from .cells import GapTable, Grid, largest_grid
 from .forms import UpstreamScores, regressions
 from .regression import Regression
 from .shares import aligned, resampled
+from .storing import plain, read
 
 SCHEMA = "evenset.attribution/1"
 _WORDS = {"upstream": "pre-training", "data": "data", "interaction": "their interaction"}
@@ -93,21 +93,25 @@ class Attribution:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it: NaN and infinity are null."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        found: dict[str, Any] = _plain({"schema": SCHEMA, **fields})
+        found: dict[str, Any] = {"schema": SCHEMA, **plain(self)}
         return found
 
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Attribution:
+        """Read what `to_dict` wrote.
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    return value.item() if isinstance(value, np.generic) else value
+        Raises
+        ------
+        InputError
+            It is nothing that `to_dict` wrote.
+        """
+        if record.get("schema") != SCHEMA:
+            raise InputError(f'attribution: the schema is "{record.get("schema")}", and only {SCHEMA} can be read')
+        try:
+            found: Attribution = read(cls, record)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"attribution: the record is not complete ({error!r}); make it again") from None
+        return found
 
 
 def attribute(

@@ -15,6 +15,8 @@ from .regression import Regression
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from ..judging.verdict import Verdict
+
 _NAMES = {"data": "data", "upstream": "pre-training", "interaction": "both together"}
 _STYLES = {HOLDS: "green", FAILS: "red"}
 
@@ -51,6 +53,19 @@ def attribution_table(found: Attribution) -> RenderableType:
             parts += [Text(f"   {line}") for line in claim.evidence]
     parts += [Text(f"Note: {note}") for note in found.notes]
     return Padding(Group(*parts), 0, expand=False)
+
+
+def with_attribution(verdict: Verdict) -> RenderableType:
+    """The table of a verdict, and below it that of its attribution where it has one."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from ..judging.report import verdict_table
+
+    table = verdict_table(verdict)
+    if not verdict.attribution:
+        return table
+    return Group(table, Text(), attribution_table(Attribution.from_dict(verdict.attribution)))
 
 
 def _p(effect: Effect) -> str:

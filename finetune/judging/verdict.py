@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,7 +126,7 @@ def verify(
     positive: str | None = None,
     with_ambiguous: bool = False,
     plans: Mapping[str, str] | None = None,
-    attribution: Mapping[str, Any] | None = None,
+    attribution: Mapping[str, Any] | Callable[[Measured], Mapping[str, Any]] | None = None,
     environment: Mapping[str, Any] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
@@ -154,7 +154,7 @@ def verify(
     plans : mapping of str to str, optional
         The plan of each arm; by default it has the arm's name.
     attribution, environment : mapping, optional
-        Stored with the verdict.
+        Stored with the verdict. For `attribution` also a function of the measured runs that gives it.
     bootstrap : int
         Repetitions of the multi-bootstrap; 0 leaves it out.
     seed : int
@@ -246,7 +246,7 @@ def verify(
         arms=tuple(verdicts),
         gaps=tuple(gaps),
         base_arm=base_arm,
-        attribution=attribution or {},
+        attribution=(attribution(measured) if callable(attribution) else attribution) or {},
         environment=environment or {},
         notes=tuple(notes),
     )
