@@ -94,13 +94,14 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
     trained = train(config, out, task=task, progress=progress)
     settings = config.verdict
     workshop, said = Workshop.open(config, out, task=task), list[str]()
+    scores = trained.store.scores(trained.jobs)
     verdict = verify(
-        trained.store.scores(trained.jobs),
+        scores,
         stick,
         margins=margins_of(settings),
         screening_seeds=sorted({job.seed for job in jobs if job.screening}),
         plans={job.arm: job.plan + PLACEBO * (job.placebo_of is not None) for job in jobs},
-        attribution=attribution_of(workshop, stick, trained.jobs, out, said),
+        attribution=attribution_of(workshop, scores, stick, trained.jobs, out, said),
         environment={
             **environment(config.finetune.model),
             "model": config.finetune.model,

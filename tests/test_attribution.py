@@ -1,6 +1,7 @@
 """Data or upstream? Planted factorials are recovered, shares are Shapley's, and what cannot be told is said."""
 
 import json
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -17,6 +18,7 @@ from evenset.finetune.attribution.shares import aligned, lmg, r_squared, resampl
 from evenset.finetune.judging.design import design
 from evenset.finetune.judging.gaps import measure
 from evenset.finetune.judging.scores import Run, ScoreSet
+from evenset.finetune.judging.yardstick import tpr_yardstick
 
 UPSTREAMS, PLANS = ("pretrained", "random"), ("raw", "scrub", "weigh")
 
@@ -383,3 +385,49 @@ def test_interactions_need_pairs():
     at = {key: row for key, row in GapTable.of(measured, {}).at.items() if key != ("random", "scrub", 0)}
     found = interactions(measured, at, base="raw", pretrained="pretrained")
     assert {effect.plan: effect.seeds for effect in found} == {"scrub": (1, 2, 3), "weigh": (0, 1, 2, 3)}
+
+
+def test_a_gap_is_taken_apart_into_words_and_proxies():
+    """Labels by two groups; scrubbed copies keep only the proxies' part."""
+    rng = np.random.default_rng(0)
+    names = ("cook", "judge", "nurse", "pilot")
+    n, c = 2400, {"cook": -0.1, "nurse": 0.4, "pilot": -0.3, "judge": 0.0}
+    label = rng.integers(0, 4, n)
+    she = rng.random(n) < 0.5
+    side = np.array([c[names[code]] for code in label]) * np.where(she, 1, -1)
+    luck = rng.random(n)
+    runs, predicted = [], {"test": [], "test.scrubbed": []}
+    truth = {"pretrained": (0.4, 0.3), "random": (0.4, 0.0)}  # words, proxies
+    for u, (words, proxies) in truth.items():
+        for d in ("raw", "scrub"):
+            for seed in range(3):
+                runs.append(Run(d, u, seed))
+                wrong = (label + 1) % 4
+                own = rng.normal(0, 0.02, n)
+                for name, slope in (("test", words + proxies), ("test.scrubbed", proxies)):
+                    predicted[name].append(np.where(luck < 0.6 + slope * side + own, label, wrong))
+    test = replace(items(label, [("she",) if s else ("he",) for s in she], np.arange(n), "t"), labels=names)
+    counts = {name: (int(100 * (0.5 + c[name])), int(100 * (0.5 - c[name]))) for name in names}
+    counts = {name: (max(a, 30), max(b, 30)) for name, (a, b) in counts.items()}
+    order = sorted(range(len(runs)), key=lambda at: runs[at])
+    scores = ScoreSet(
+        tuple(runs[at] for at in order),
+        {"test": test, "test.scrubbed": test},
+        {},
+        {name: np.array(values)[order] for name, values in predicted.items()},
+        names,
+    )
+    found = attribute(scores, tpr_yardstick(counts), repetitions=100)
+    by = {route.upstream: route for route in found.routes}
+    scale = by["random"].words.estimate
+    assert scale > 0.3
+    assert by["random"].proxies.low < 0 < by["random"].proxies.high
+    assert by["pretrained"].proxies.low > 0
+    assert by["pretrained"].words.estimate == pytest.approx(scale, rel=0.2)
+    assert by["pretrained"].gap.estimate == pytest.approx(
+        by["pretrained"].proxies.estimate + by["pretrained"].words.estimate
+    )
+    assert by["random"].change.estimate == pytest.approx(
+        by["pretrained"].proxies.estimate - by["random"].proxies.estimate
+    )
+    assert by["pretrained"].change is None

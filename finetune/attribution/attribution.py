@@ -20,6 +20,7 @@ from . import claims as papers
 from . import contrasts, factorial
 from .cells import GapTable, Grid, largest_grid
 from .forms import UpstreamScores, regressions
+from .mediation import Route, routes
 from .regression import Regression
 from .shares import aligned, resampled
 from .storing import plain, read
@@ -66,6 +67,8 @@ class Attribution:
     shares, per_target : Shares or None
         Of the slope of the gap on imbalance, and of the gaps of single terms or labels around their own means.
     data, upstream, interaction : tuple of contrasts.Effect
+    routes : tuple of Route
+        Where test rows have scrubbed copies: the gap through words and through proxies, by upstream.
     observational, within : tuple of Regression
         Steed's form, and fixed effects for each term or label.
     claims : tuple of papers.Claim
@@ -83,6 +86,7 @@ class Attribution:
     data: tuple[contrasts.Effect, ...]
     upstream: tuple[contrasts.Effect, ...]
     interaction: tuple[contrasts.Effect, ...]
+    routes: tuple[Route, ...]
     observational: tuple[Regression, ...]
     within: tuple[Regression, ...]
     claims: tuple[papers.Claim, ...]
@@ -115,7 +119,7 @@ class Attribution:
 
 
 def attribute(
-    scores: ScoreSet | Measured,
+    scores: ScoreSet,
     stick: Yardstick,
     *,
     plans: Mapping[str, str] | None = None,
@@ -131,15 +135,16 @@ def attribute(
     repetitions: int = 2000,
     seed: int = 0,
     notes: Sequence[str] = (),
+    measured: Measured | None = None,
 ) -> Attribution:
     """Say what moved the gap.
 
     Parameters
     ----------
-    scores : ScoreSet or Measured
+    scores : ScoreSet
         Of all runs; placebos and screening runs take no part.
     stick : Yardstick
-        From the raw training set. Not used where the runs are measured already.
+        From the raw training set.
     plans : mapping of str to str, optional
         The plan of each arm; by default it has the arm's name.
     kinds : mapping of str to str, optional
@@ -162,6 +167,8 @@ def attribute(
         Of bootstraps and permutations.
     notes : sequence of str
         To go before those found here.
+    measured : Measured, optional
+        The runs measured, where that is done already.
 
     Returns
     -------
@@ -172,7 +179,7 @@ def attribute(
     InputError
         The runs do not cross at least two upstreams with at least two plans.
     """
-    measured = scores if isinstance(scores, Measured) else measure_runs(scores, design(scores, stick))
+    measured = measured or measure_runs(scores, design(scores, stick))
     margin = Margins().margin if margin is None else margin
     table = GapTable.of(measured, plans or {}, leave_out=screening_seeds)
     grid = largest_grid(table.at, base=base, pretrained=pretrained)
@@ -222,10 +229,20 @@ def attribute(
         scratch=[name for name in scratch if name in grid.upstreams],
     )
     return Attribution(
-        _sentence(shares, grid, why_none), grid, shares, per_target, effects["data"], effects["upstream"],
-        effects["interaction"], observational, within, found, dataset_bias or {}, upstream_bias or {}, margin,
-        tuple(dict.fromkeys(said)),
-    )  # fmt: skip
+        sentence=_sentence(shares, grid, why_none),
+        grid=grid,
+        shares=shares,
+        per_target=per_target,
+        **effects,
+        routes=routes(scores, measured, table.at, base=base, pretrained=pretrained),
+        observational=observational,
+        within=within,
+        claims=found,
+        dataset_bias=dataset_bias or {},
+        upstream_bias=upstream_bias or {},
+        margin=margin,
+        notes=tuple(dict.fromkeys(said)),
+    )
 
 
 def _shares(

@@ -14,6 +14,7 @@ from ...data.errors import EvensetError, InputError
 from ..arms import RAW
 from ..judging.decide import Margins
 from ..judging.gaps import Measured
+from ..judging.scores import ScoreSet
 from ..judging.yardstick import Yardstick, load
 from ..runs import SCHEMA as RUN_SCHEMA
 from ..runs import Job, RunStore
@@ -23,7 +24,7 @@ from .gather import crossed, dataset_biases, kept_biases, kind_of, upstream_bias
 
 
 def attribution_of(
-    workshop: Workshop, stick: Yardstick, jobs: Sequence[Job], out: Path, notes: list[str]
+    workshop: Workshop, scores: ScoreSet, stick: Yardstick, jobs: Sequence[Job], out: Path, notes: list[str]
 ) -> Callable[[Measured], dict[str, Any]] | None:
     """What `verify` is to call with the measured runs; None where plans and upstreams are not crossed.
 
@@ -31,6 +32,8 @@ def attribution_of(
     ----------
     workshop : Workshop
         Of the config.
+    scores : ScoreSet
+        Of the jobs.
     stick : Yardstick
         From the raw training set.
     jobs : sequence of Job
@@ -45,7 +48,7 @@ def attribution_of(
 
     def attributed(measured: Measured) -> dict[str, Any]:
         try:
-            return _attributed(workshop, stick, jobs, out, measured).to_dict()
+            return _attributed(workshop, scores, stick, jobs, out, measured).to_dict()
         except (EvensetError, np.linalg.LinAlgError) as error:
             # Hours of training are not lost to a table that could not be made.
             notes.append(f"no attribution: {error}")
@@ -55,7 +58,12 @@ def attribution_of(
 
 
 def _attributed(
-    workshop: Workshop, stick: Yardstick, jobs: Sequence[Job], out: Path, measured: Measured
+    workshop: Workshop,
+    scores: ScoreSet,
+    stick: Yardstick,
+    jobs: Sequence[Job],
+    out: Path,
+    measured: Measured,
 ) -> Attribution:
     config = workshop.config
     plans = list(dict.fromkeys(job.plan for job in jobs))
@@ -67,8 +75,9 @@ def _attributed(
     data = dataset_biases(workshop, stick, plans, out)
     upstream, said = upstream_biases(workshop, used, upstreams, out)
     return attribute(
-        measured,
+        scores,
         used,
+        measured=measured,
         plans={job.arm: job.plan for job in jobs},
         kinds={plan: kind_of(config.plan[plan]) for plan in plans if plan in config.plan},
         dataset_bias=data,
@@ -109,8 +118,9 @@ def attribute_folder(out: str | Path, *, config: Config | None = None) -> Attrib
         from ..judging.design import design
         from ..judging.gaps import measure
 
-        measured = measure(store.scores(jobs), design(store.scores(jobs[:1]), stick))
-        return _attributed(Workshop.open(config, out), stick, jobs, out, measured)
+        scores = store.scores(jobs)
+        measured = measure(scores, design(scores, stick))
+        return _attributed(Workshop.open(config, out), scores, stick, jobs, out, measured)
     data, kinds, upstream, said = kept_biases(out, stick)
     return attribute(
         store.scores(jobs),

@@ -44,6 +44,9 @@ def attribution_table(found: Attribution) -> RenderableType:
     if found.upstream:
         parts.append(Text("Another upstream, data as they are"))
         parts += [Text(f"  {effect.sentence}{_p(effect)}") for effect in found.upstream]
+    if found.routes:
+        parts.append(Text("Through words or through proxies, data as they are"))
+        parts += [Text(f"  {route.sentence}") for route in found.routes]
     for one in (*found.observational, *found.within):
         parts.append(Text.assemble(("Regression, ", "bold"), (f"{one.name}: ", "bold"), _worded(one)))
     if found.claims:
