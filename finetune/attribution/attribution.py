@@ -270,10 +270,12 @@ def _sentence(shares: Shares | None, grid: Grid, why: str) -> str:
     if shares is None:
         return f"What moved the gap cannot be told: {why}."
     parts: list[str] = []
-    for name in ("data", "upstream", "interaction"):
+    order = sorted(("data", "upstream", "interaction"), key=lambda name: -shares.of(name).share)
+    words = _WORDS | ({"interaction": "the interaction of data and pre-training"} if order[0] == "interaction" else {})
+    for name in order:
         effect = shares.of(name)
         between = "" if math.isnan(effect.low) else f" [{percent(effect.low)}, {percent(effect.high)}]"
-        parts.append(f"{_WORDS[name]} {'explains ' * (not parts)}{percent(effect.share)} %{between}")
+        parts.append(f"{words[name]} {'explains ' * (not parts)}{percent(effect.share)} %{between}")
     parts[0] = parts[0][0].upper() + parts[0][1:] + " of what moved the gap"
     size = f"{len(grid.upstreams)} upstreams × {len(grid.plans)} plans × {len(grid.seeds)} seeds"
     return f"{', '.join(parts)}; the rest is chance ({size})."

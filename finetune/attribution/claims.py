@@ -163,7 +163,7 @@ def _a5(
             both = next((e for e in interaction if e.plan == plan and e.against == up), None)
             evidence.append(
                 f"{plan}: off the gap {span(theirs.change)} from {up} weights, {span(mine.change)} when {pretrained}"
-                + ("" if both is None else f"; difference {span(both.change)}, p {both.p_holm:.3f} (Holm)")
+                + ("" if both is None else f"; difference {span(both.change)}, p {max(both.p_holm, 0.001):.3f} (Holm)")
             )
             if theirs.change.low > 0 and _clear(theirs) and mine.change.high < margin:
                 states.append(HOLDS)

@@ -72,7 +72,12 @@ def with_attribution(verdict: Verdict) -> RenderableType:
 
 
 def _p(effect: Effect) -> str:
-    return "" if math.isnan(effect.p) else f", p {effect.p_holm:.3f} (Holm)"
+    return "" if math.isnan(effect.p) else f", p {_small(effect.p_holm)} (Holm)"
+
+
+def _small(p: float) -> str:
+    """A p value in three decimals."""
+    return "?" if math.isnan(p) else "<.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def _share(value: float, low: float, high: float) -> str:
@@ -89,7 +94,7 @@ def _shares_table(shares: Shares, per_target: Shares | None) -> RenderableType:
     for name, word in _NAMES.items():
         one = shares.of(name)
         other = None if per_target is None else per_target.of(name)
-        p = "?" if math.isnan(one.p) else f"{one.p:.3f}"
+        p = _small(one.p)
         beside = "" if other is None else _share(other.share, other.low, other.high)
         table.add_row(word, Text(_share(one.share, one.low, one.high)), p, Text(beside))
     left = "" if per_target is None else f"{percent(per_target.chance)} %"
@@ -111,10 +116,10 @@ def _lever_table(interactions: Sequence[Effect], data: Sequence[Effect]) -> Rend
         mine = [effect for effect in interactions if effect.plan == plan]
         for at, up in enumerate([mine[0].upstream, *(effect.against for effect in mine)]):
             effect = by[plan, up]
-            table.add_row(plan if at == 0 else "", up, Text(span(effect.change)), f"{effect.p_holm:.3f}")
+            table.add_row(plan if at == 0 else "", up, Text(span(effect.change)), _small(effect.p_holm))
         for effect in mine:
             name = "difference" if len(mine) == 1 else f"− {effect.against}"
-            table.add_row("", Text(name, style="bold"), Text(span(effect.change), style="bold"), f"{effect.p_holm:.3f}")
+            table.add_row("", Text(name, style="bold"), Text(span(effect.change), style="bold"), _small(effect.p_holm))
     return table
 
 
