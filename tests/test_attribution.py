@@ -431,3 +431,20 @@ def test_a_gap_is_taken_apart_into_words_and_proxies():
         by["pretrained"].proxies.estimate - by["random"].proxies.estimate
     )
     assert by["pretrained"].change is None
+
+
+def test_a_model_without_a_gap_decides_no_claim():
+    """Scrubbing what has no gap changes nothing: that is no evidence that scrubbing does not work."""
+    scores = runs_of(slopes(lambda *_: 0.0), seeds=4, skeletons=40)
+    same = np.repeat(scores.score["probe"][:1], len(scores.runs), axis=0)
+    scores = ScoreSet(scores.runs, scores.items, {**scores.score, "probe": same}, {}, scores.labels)
+    kinds = {"scrub": "scrub", "weigh": "rebalance"}
+    states = {c.id: c.state for c in attribute(scores, stick(), kinds=kinds, repetitions=100, margin=0.02).claims}
+    assert states["A5"] == states["A6"] == "cannot be told"
+
+
+def test_two_seeds_have_shares_without_intervals():
+    found = attribute(runs_of(PLANTED["data"], seeds=2), stick(), repetitions=100)
+    assert found.shares.of("data").share > 0.5
+    assert np.isnan(found.shares.of("data").low)
+    assert "[" not in found.sentence

@@ -193,6 +193,12 @@ def attribute(
     collapsed = [str(f.run) for f in measured.runs if f.collapsed and not f.run.placebo_of]
     if collapsed:
         said.append(f"{len(collapsed)} collapsed runs are in: {', '.join(collapsed[:3])}{', …' * (len(collapsed) > 3)}")
+    stuck = sum(measured.runs[at].saturated for at in table.at.values())
+    if stuck:
+        said.append(
+            f"{stuck} of {len(table.at)} runs are saturated (over half of the terms have FPR < .01 or > .99): gaps "
+            "that cannot move say nothing of what moves them"
+        )
     gaps = table.array(table.gap, grid)
     shares = per_target = None
     why_none = ""
@@ -207,7 +213,7 @@ def attribute(
         elif shares.of("data").p > 0.05 and shares.of("upstream").p > 0.05 and shares.of("interaction").p > 0.05:
             said.append("none of the shares is more than chance makes by itself (p > .05)")
         if shares is not None and len(grid.seeds) < 3:
-            said.append("two seeds: intervals of shares rest on few degrees of freedom")
+            said.append("two seeds: shares have no interval, which takes three")
     effects = {
         "data": contrasts.data_effects(measured, table.at, base=base),
         "upstream": contrasts.upstream_effects(measured, table.at, base=base, pretrained=pretrained),
@@ -254,11 +260,14 @@ def _shares(
         return None
     p = {} if slope is None else factorial.permutation_p(slope, repetitions=repetitions, seed=seed)
     spread = resampled(gaps, c, repetitions=repetitions, seed=seed)
-    effects = tuple(
-        replace(effect, low=spread[effect.name][0], high=spread[effect.name][1], p=p.get(effect.name, math.nan))
-        for effect in factorial.effects(found)
-    )
-    return Shares(response, effects, 1 - sum(effect.share for effect in effects), float(found.error))
+    effects = []
+    for effect in factorial.effects(found):
+        # Drawing shifts what it takes off for chance a little; an interval that leaves its estimate out would mislead.
+        low, high = min(spread[effect.name][0], max(effect.share, 0.0)), max(spread[effect.name][1], effect.share)
+        if math.isnan(spread[effect.name][0]):
+            low = high = math.nan
+        effects.append(replace(effect, low=low, high=high, p=p.get(effect.name, math.nan)))
+    return Shares(response, tuple(effects), 1 - sum(effect.share for effect in effects), float(found.error))
 
 
 def percent(value: float) -> str:

@@ -165,9 +165,9 @@ def _a5(
                 f"{plan}: off the gap {span(theirs.change)} from {up} weights, {span(mine.change)} when {pretrained}"
                 + ("" if both is None else f"; difference {span(both.change)}, p {max(both.p_holm, 0.001):.3f} (Holm)")
             )
-            if theirs.change.low > 0 and _clear(theirs) and mine.change.high < margin:
+            if theirs.change.low > 0 and _clear(theirs) and mine.change.high < margin and _gap(mine):
                 states.append(HOLDS)
-            elif (mine.change.low > margin and _clear(mine)) or theirs.change.high < margin:
+            elif (mine.change.low > margin and _clear(mine)) or (theirs.change.high < margin and _gap(theirs)):
                 states.append(FAILS)
             else:
                 states.append(OPEN)
@@ -195,12 +195,17 @@ def _a6(data: Sequence[Effect], kinds: Mapping[str, str], margin: float, pretrai
                 else ": the gap grew"
             )
         evidence.append(f"{effect.plan}: off the gap {span(change)}{size}")
-        little = -margin < change.low and change.high < margin
+        little = -margin < change.low and change.high < margin and _gap(effect)
         much = _clear(effect) and (change.low > margin or change.high < -margin)
         states.append(HOLDS if little else FAILS if much else OPEN)
     return Claim(
         "A6", text, _all(states), tuple(evidence) or ("no plan that re-balances was trained when pre-trained",)
     )
+
+
+def _gap(effect: Effect) -> bool:
+    """Whether there was a gap to shrink: that a plan leaves no gap as it is says nothing of the plan."""
+    return effect.base is not None and effect.change.se > 0 and not effect.base.low <= 0 <= effect.base.high
 
 
 def _clear(effect: Effect) -> bool:

@@ -121,7 +121,7 @@ def resampled(gap: Floats, c: Floats | None, *, repetitions: int, seed: int) -> 
     Returns
     -------
     dict of str to (float, float)
-        For each factor; NaN with one seed.
+        For each factor; NaN with fewer than three seeds, of which there is nothing to draw.
 
     Notes
     -----
@@ -132,7 +132,7 @@ def resampled(gap: Floats, c: Floats | None, *, repetitions: int, seed: int) -> 
     """
     t, s = gap.shape[0], gap.shape[-1]
     nothing = dict.fromkeys(FACTORS, (np.nan, np.nan))
-    if s < 2 or t < 2:
+    if s < 3 or t < 2:
         return nothing
     rng = np.random.default_rng([seed, 0x5A])
     weight = rng.multinomial(t, np.full(t, 1 / t), size=repetitions).astype(np.float64)
