@@ -195,7 +195,8 @@ def test_shares_of_r2_add_up_and_the_rest_is_by_hand():
     assert up.partial_r2 == pytest.approx((left - full) / left)
     assert up.lmg_low <= up.lmg <= up.lmg_high
     means = np.array([rows.upstream[rows.target == i].mean() for i in range(28)])
-    assert up.beta_targets == pytest.approx(up.coef * means.std(ddof=1) / rows.y.std(ddof=1))
+    within = np.array([y - rows.y[rows.arm == arm].mean() for y, arm in zip(rows.y, rows.arm, strict=True)])
+    assert up.beta_targets == pytest.approx(up.coef * means.std(ddof=1) / within.std(ddof=1))
 
 
 def test_the_adjusted_share_of_noise_is_about_nothing():

@@ -61,7 +61,7 @@ class Term:
     p_wild : float
         Wild cluster bootstrap, null imposed.
     beta_targets, beta_arms : float
-        In standard deviations of the response, per standard deviation across targets and across arms.
+        In standard deviations of the response (within arms; with fixed effects, within targets), per standard deviation across targets and across arms.
     partial_r2, vif : float
     lmg, lmg_low, lmg_high, lmg_adjusted : float
         Shapley's share of R², its interval over targets, and without what a permuted block explains.
@@ -180,7 +180,7 @@ def regress(
         kept = (x**2).sum(axis=0) > 1e-12
         columns = {label: values for (label, values), keep in zip(columns.items(), kept, strict=True) if keep}
         x = x[:, kept]
-    elif not y.var() > 1e-20:
+    elif not _demeaned(y[:, None], rows.arm).var() > 1e-20:
         raise InputError("the gap does not differ between terms or labels")
     if not float(((y - y.mean()) ** 2).sum()) > 1e-20:
         raise InputError("the gap does not differ between arms")
@@ -189,7 +189,8 @@ def regress(
     se, df = found.cr2()
     arms = int(rows.arm.max()) + 1
     wide = found.two_way(rows.arm) if arms > 3 else np.full(len(se), math.nan)
-    sd_y = float(y.std(ddof=1))
+    # What arms do to all targets alike must not make every coefficient look small.
+    sd_y = float((y if within else _demeaned(y[:, None], rows.arm)[:, 0]).std(ddof=1))
     controls = list(range(2, x.shape[1]))
     blocks: list[list[int]] = [[0], [1], *([controls] if controls else [])]
     share, low, high, adjusted = _lmg(x, y, rows, blocks, repetitions, seed)
