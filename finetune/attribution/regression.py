@@ -61,7 +61,8 @@ class Term:
     p_wild : float
         Wild cluster bootstrap, null imposed.
     beta_targets, beta_arms : float
-        In standard deviations of the response (within arms; with fixed effects, within targets), per standard deviation across targets and across arms.
+        In standard deviations of the response (within arms; with fixed effects, within targets), per standard deviation
+        across targets and across arms.
     partial_r2, vif : float
     lmg, lmg_low, lmg_high, lmg_adjusted : float
         Shapley's share of R², its interval over targets, and without what a permuted block explains.
