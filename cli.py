@@ -538,19 +538,23 @@ def _doses(
 ) -> int:
     from . import finetune as room
     from .data import InputError
+    from .finetune import ranks
     from .finetune.attribution.dose_table import dose_table
     from .finetune.attribution.levels import parse_levels
 
     if dose is None:
         raise InputError("--levels: of what? Name a plan with --dose")
     wanted = None if levels is None else parse_levels(levels)
-    config = _load(config_path)
-    out = out or Path("out") / f"{config_path.stem}-dose"
-    key = [config_path.stem, dose]
-    with _claimed(out, "finetune --dose", key, overwrite=overwrite), _progress(quiet=quiet or as_json) as progress:
-        report = room.run_doses(config, dose, wanted, out=out, progress=progress)
-        _drawn(report.to_dict(), out, quiet=quiet or as_json)
-    _answer(report, lambda: dose_table(report), f"written: {out}", quiet=quiet, as_json=as_json)
+    if ranks.rank():
+        return ranks.follow()
+    with ranks.leading():
+        config = _load(config_path)
+        out = out or Path("out") / f"{config_path.stem}-dose"
+        key = [config_path.stem, dose]
+        with _claimed(out, "finetune --dose", key, overwrite=overwrite), _progress(quiet=quiet or as_json) as progress:
+            report = room.run_doses(config, dose, wanted, out=out, progress=progress)
+            _drawn(report.to_dict(), out, quiet=quiet or as_json)
+        _answer(report, lambda: dose_table(report), f"written: {out}", quiet=quiet, as_json=as_json)
     return 0
 
 
@@ -574,7 +578,7 @@ def _pipeline(
 ) -> int:
     from . import finetune as room
     from .finetune import ranks
-    from .finetune.judging.report import verdict_table
+    from .finetune.attribution.report import with_attribution
 
     if ranks.rank():  # torchrun or accelerate started several processes: the first of them leads
         return ranks.follow()
@@ -587,7 +591,7 @@ def _pipeline(
         ):
             verdict = room.run(config, out=out, progress=progress, write_curated=write_curated)
             _drawn(verdict.to_dict(), out, quiet=quiet or as_json)
-        _answer(verdict, lambda: verdict_table(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
+        _answer(verdict, lambda: with_attribution(verdict), f"written: {out}", quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)
 
 
@@ -655,6 +659,39 @@ def verify(
     note = f"written: {out / 'verdict.json'}" if out else "to keep the verdict: --out DIR"
     _answer(verdict, lambda: verdict_table(verdict), note, quiet=quiet, as_json=as_json)
     return int(verdict.exit_code)
+
+
+@cli.command(short_help="Data or pre-training: what moved the gap in a finished run.")
+@click.argument("folder", type=click.Path(path_type=Path))
+@_config
+@_out
+@_overwrite
+@_quiet
+@_json
+def attribute(
+    folder: Path, config_path: Path | None, out: Path | None, overwrite: bool, quiet: bool, as_json: bool
+) -> int:
+    """Attribute the gaps of the finished runs in FOLDER to data and pre-training again. Nothing is trained.
+
+    With --config, biases of data and model that FOLDER does not hold are measured.
+
+    \b
+    evenset attribute out/toxicity
+    """
+    from . import finetune as room
+    from .finetune.attribution.report import attribution_table
+
+    config = None if config_path is None else _load(config_path)
+    with _claimed(out, "attribute", [str(folder)], overwrite=overwrite):
+        found = room.attribute_folder(folder, config=config)
+        if out is not None:
+            from .data.files import write_json
+
+            out.mkdir(parents=True, exist_ok=True)
+            write_json(out / "attribution.json", found.to_dict())
+    note = f"written: {out / 'attribution.json'}" if out else "to keep the attribution: --out DIR"
+    _answer(found, lambda: attribution_table(found), note, quiet=quiet, as_json=as_json)
+    return 0
 
 
 @cli.command(short_help="Hold a data set against thresholds; for CI.")

@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .attribution.attribution import Attribution, attribute
     from .attribution.dose import DoseReport, dose_report
+    from .attribution.finished import attribute_folder
     from .dosing import run_doses
     from .judging.decide import Margins
     from .judging.files import verify_files
@@ -20,9 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArmVerdict",
+    "Attribution",
     "DoseReport",
     "Margins",
     "Verdict",
+    "attribute",
+    "attribute_folder",
     "dose_report",
     "run",
     "run_doses",
@@ -39,6 +44,9 @@ _HOME = {
     "train": "pipeline",
     "verify": "judging.verdict",
     "verify_files": "judging.files",
+    "Attribution": "attribution.attribution",
+    "attribute": "attribution.attribution",
+    "attribute_folder": "attribution.finished",
     "Verdict": "judging.verdict",
     "ArmVerdict": "judging.records",
     "Margins": "judging.decide",

@@ -11,6 +11,7 @@ from ..data.config import Config, VerdictConfig
 from ..data.errors import EvensetError
 from . import ranks, spread
 from .arms import PLACEBO, expand
+from .attribution.finished import attribution_of
 from .choosing import check, in_two_stages
 from .judging import fixed as fixed_before
 from .judging import yardstick as sticks
@@ -57,7 +58,8 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
         From `evenset.data.config.load`.
     out : path
         Gets ``audit/``, ``yardstick.json`` (before anything is trained), ``curate/PLAN/`` with the rows of the first
-        seed, ``runs/ARM/UPSTREAM/SEED.json`` and ``.scores.parquet``, and ``verdict.json``.
+        seed, ``runs/ARM/UPSTREAM/SEED.json`` and ``.scores.parquet``, and ``verdict.json``; where plans are
+        crossed with upstreams also ``dataset_bias.json`` and ``upstream.json``.
     progress : callable, optional
         Called with (what, done, total).
     write_curated : bool
@@ -100,23 +102,26 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
         trained, choice = in_two_stages(config, out, task, stick, margins_of(settings), progress)
     else:
         trained = train(config, out, task=task, progress=progress)
+    workshop, said = Workshop.open(config, out, task=task), list[str]()
+    scores = trained.store.scores(trained.jobs)
     verdict = verify(
-        trained.store.scores(trained.jobs),
+        scores,
         stick,
         margins=margins_of(settings),
         screening_seeds=sorted({job.seed for job in jobs if job.screening}),
         plans={job.arm: job.plan + PLACEBO * (job.placebo_of is not None) for job in jobs},
         chosen=settings.choose,
+        attribution=attribution_of(workshop, scores, stick, trained.jobs, out, said),
         environment={
             **environment(config.finetune.model),
             "model": config.finetune.model,
-            "bootstrap_rows": Workshop.open(config, out, task=task).bootstrap,
+            "bootstrap_rows": workshop.bootstrap,
             "data": dict(task.inputs),
             "fixed": {key: value for key, value in fixed.to_dict().items() if key != "yardstick"},
             **({} if choice is None else {"choice": choice.to_dict()}),
         },
     )
-    verdict = replace(verdict, notes=(*task.notes, *fixed.notes(), *trained.notes, *verdict.notes))
+    verdict = replace(verdict, notes=(*task.notes, *fixed.notes(), *trained.notes, *verdict.notes, *said))
     verdict.save(out)
     return verdict
 

@@ -206,6 +206,10 @@ class Workshop:
             ]
         )
 
+    def rows(self, job: Job) -> TrainingRows:
+        """The rows that a job is trained on."""
+        return self._curated(job).rows
+
     def do(self, job: Job) -> str | None:
         """Train, score and store one job; returns why it failed, if it did."""
         made = self._curated(job)

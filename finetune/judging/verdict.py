@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,7 +127,7 @@ def verify(
     with_ambiguous: bool = False,
     plans: Mapping[str, str] | None = None,
     chosen: bool = False,
-    attribution: Mapping[str, Any] | None = None,
+    attribution: Mapping[str, Any] | Callable[[Measured], Mapping[str, Any]] | None = None,
     environment: Mapping[str, Any] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
@@ -159,7 +159,7 @@ def verify(
         Whether each upstream has one arm, chosen on dev rows by the screening seeds: then nothing is corrected for the
         number of arms.
     attribution, environment : mapping, optional
-        Stored with the verdict.
+        Stored with the verdict. For `attribution` also a function of the measured runs that gives it.
     bootstrap : int
         Repetitions of the multi-bootstrap; 0 leaves it out.
     seed : int
@@ -266,7 +266,7 @@ def verify(
         arms=tuple(verdicts),
         gaps=tuple(gaps),
         base_arm=base_arm,
-        attribution=attribution or {},
+        attribution=(attribution(measured) if callable(attribution) else attribution) or {},
         environment=environment or {},
         notes=tuple(notes),
     )
