@@ -13,7 +13,7 @@ from ..data.processes import THREADS, cores
 from .runs import Job
 
 _OVERHEAD = 2.0
-"""What a step of a stack costs besides its runs, in steps of one run more in a large stack (one H200, MiniLM)."""
+"""What a step of a stack costs besides its runs, in steps of one run more in a large stack: an estimate."""
 
 
 def gpus(settings: FinetuneConfig) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -211,16 +210,15 @@ def _measured(config: Config, stick: Yardstick, name: str) -> dict[str, Any]:
 def _ask(config: Config, stick: Yardstick, name: str) -> Any:
     """Ask one upstream about the terms or labels of the yardstick."""
     from ..checkpoint import Checkpoint, resolve
+    from ..upstream.measure import measure_upstream
 
-    measure: Any = import_module("..upstream.measure", __package__).measure_upstream
     folder, settings = resolve(config.finetune.model), config.finetune
     weights = None
     if name in config.upstream:
-        load: Any = Checkpoint.load
-        checkpoint = load(folder, 2, upstreams=config.upstream)
+        checkpoint = Checkpoint.load(folder, 2, upstreams=config.upstream)
         seeds = range(settings.first_seed, settings.first_seed + min(DRAWS, settings.seeds))
         weights = (checkpoint.weights(seed=seed, upstream=name) for seed in seeds)
-    return measure(
+    return measure_upstream(
         str(folder),
         targets=list(stick.used),
         axis="identity" if stick.kind == "fpr" else "pronouns",
