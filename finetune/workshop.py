@@ -200,7 +200,12 @@ class Workshop:
         plan = self.config.plan[job.plan]
         return _hash(
             [
-                plan.model_dump_json(by_alias=True, exclude={"name"}),
+                plan.model_dump_json(
+                    by_alias=True,
+                    # A pool counts by what is in it, and a key that was left out counts as it did before there was one.
+                    exclude={"name": True, "step": {"__all__": {"pool", "placebo_pool"}}},
+                    exclude_defaults=True,
+                ),
                 pool_hashes(self.config, job.plan),
                 job.placebo_of or "",
             ]
