@@ -115,23 +115,20 @@ def _smallest(axes: Any, curves: Sequence[Json], levels: Sequence[float], *, bac
         return
     bottom, top = axes.get_ylim()
     step = 0.075 * (top - bottom)
-    turned = -1 if backwards else 1
     for place_, (at, dose) in enumerate(found):
-        y = bottom - step * (place_ + 0.6)
+        y = bottom - step * (place_ + 1.2)
         first = dose["low"] if known(dose["low"]) else dose["estimate"]
         is_open = not known(dose["high"])
         last = (levels[0] if backwards else levels[-1]) if is_open else dose["high"]
         axes.plot([first, last], [y, y], color=colour(at), linewidth=4, alpha=0.35, solid_capstyle="butt")
         if known(dose["estimate"]):
             axes.plot([dose["estimate"]], [y], marker="|", markersize=9, markeredgewidth=2, color=colour(at))
-        # The side of the bar that has more room, as it is seen.
-        at_left = turned * (first + last) > turned * (levels[0] + levels[-1])
-        end = first if at_left else last
-        axes.annotate(
-            "smallest dose, 95 %" + (", open" if is_open else ""), (end, y), xytext=(-4 if at_left else 4, 0),
-            textcoords="offset points", ha="right" if at_left else "left", va="center", fontsize=SMALL, color=GREY,
-        )  # fmt: skip
-    axes.set_ylim(bottom - step * (len(found) + 0.3), top)
+    ends = "; no end: no level is enough" if any(not known(dose["high"]) for _, dose in found) else ""
+    axes.text(
+        (levels[0] + levels[-1]) / 2, bottom - step * 0.25, "smallest dose within, 95 %" + ends,
+        ha="center", va="center", fontsize=SMALL, color=GREY,
+    )  # fmt: skip
+    axes.set_ylim(bottom - step * (len(found) + 1.1), top)
 
 
 def _legend(axes: Any, curves: Sequence[Json]) -> None:
