@@ -50,21 +50,23 @@ class Watch:
     Attributes
     ----------
     told : dict
-        For each thing (done, total, done at first, time of that).
+        For each thing (done, total, done when its speed began to count, time of that, whether it has begun).
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self.told: dict[str, tuple[float, float | None, float, float]] = {}
+        self.told: dict[str, tuple[float, float | None, float, float, bool]] = {}
 
     def tell(self, what: str, done: float, total: float | None) -> None:
-        """Take note."""
-        _, _, first, since = self.told.get(what, (0, 0, done, self.clock()))
-        self.told[what] = (done, total, first, since)
+        """Take note. Speed counts from the first thing that ended: what comes before it is mostly setting up."""
+        before, _, first, since, going = self.told.get(what, (done, 0, done, self.clock(), False))
+        if not going and done > before:
+            first, since, going = done, self.clock(), True
+        self.told[what] = (done, total, first, since, going)
 
     def left(self, what: str) -> float | None:
         """Seconds left, by the mean speed so far; None while that cannot be told."""
-        done, total, first, since = self.told.get(_WITH.get(what, what)) or self.told[what]
+        done, total, first, since, _ = self.told.get(_WITH.get(what, what)) or self.told[what]
         if total is None or done <= first:
             return None
         return (self.clock() - since) / (done - first) * max(0.0, total - done)
@@ -92,7 +94,7 @@ class Lines:
     ...     now[0] = done * 30.0
     ...     lines("training", done, 9)
     >>> said
-    ['training: 1/9 runs, 4 min left', 'training: 3/9 runs, 3 min left']
+    ['training: 1/9 runs', 'training: 3/9 runs, 3 min left']
     """
 
     def __init__(self, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:

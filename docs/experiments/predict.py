@@ -27,6 +27,7 @@ from evenset.data.scan import scan
 from evenset.finetune.task import open_task, plans_of
 
 REPETITIONS = 5000
+MIN_ROWS = 10  # of a label, that name one of the two groups: fewer say nothing of its shares
 SCORES = ("v", "nmi", "slope", "v_before", "slope_before", "leakage", "slope_before_x_leakage")
 
 
@@ -61,7 +62,7 @@ def slope(label, sets, weight, yard, positive):
             here = label == name
             she = weight[here & member.get(yard["first"], np.zeros(len(label), bool))].sum()
             he = weight[here & member.get(yard["second"], np.zeros(len(label), bool))].sum()
-            now.append(she / (she + he) if she + he else np.nan)
+            now.append(she / (she + he) if she + he >= MIN_ROWS else np.nan)
         c.append(entry["c"])
     c, now = np.array(c), np.array(now)
     known = ~np.isnan(now)
@@ -135,7 +136,7 @@ def of_config(config_path, verdict_path, work):
             base = next(g for g in verdict["gaps"] if g["arm"] == "raw" and g["upstream"] == gap["upstream"])
             rows.append(
                 {
-                    "experiment": Path(verdict_path).name.removesuffix(".verdict.json"), "plan": name,
+                    "experiment": Path(config_path).stem, "plan": name,
                     "upstream": gap["upstream"], "gap": gap["gap"], "gap_share": gap["gap"] / base["gap"],
                     "v": v or 0.0, "nmi": nmi or 0.0, "slope": s_now, "v_before": v_before or 0.0,
                     "slope_before": s_before, "leakage": leak,
