@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from evenset import audit, curate
 from evenset.data import open as open_data
@@ -26,7 +26,7 @@ from evenset.data.hashing import Seen, row_keys
 from evenset.data.scan import scan
 from evenset.finetune.task import open_task, plans_of
 
-REPETITIONS = 5000
+REPETITIONS = 2000
 MIN_ROWS = 10  # of a label, that name one of the two groups: fewer say nothing of its shares
 SCORES = ("v", "nmi", "slope", "v_before", "slope_before", "leakage", "slope_before_x_leakage")
 
@@ -147,19 +147,26 @@ def of_config(config_path, verdict_path, work):
     return rows
 
 
+def spearman(x, y):
+    x, y = rankdata(x) - (len(x) + 1) / 2, rankdata(y) - (len(y) + 1) / 2
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+
+
 def correlation(rows, score):
     """Spearman's rho of a score and G as a share of the raw one, with a bootstrap interval over plans."""
     pairs = np.array([[row[score], row["gap_share"]] for row in rows if row[score] is not None], float)
-    if len(pairs) < 5:
+    if len(pairs) < 5 or np.ptp(pairs[:, 0]) == 0:
         return None
-    rho = float(spearmanr(pairs[:, 0], pairs[:, 1]).statistic)
     draws, values = np.random.default_rng(0), []
     for _ in range(REPETITIONS):
         some = pairs[draws.integers(0, len(pairs), len(pairs))]
         if np.ptp(some[:, 0]) > 0 and np.ptp(some[:, 1]) > 0:
-            values.append(spearmanr(some[:, 0], some[:, 1]).statistic)
+            values.append(spearman(some[:, 0], some[:, 1]))
     low, high = np.quantile(values, [0.025, 0.975])
-    return {"rho": round(rho, 3), "low": round(float(low), 3), "high": round(float(high), 3), "n": len(pairs)}
+    return {
+        "rho": round(spearman(pairs[:, 0], pairs[:, 1]), 3), "low": round(float(low), 3), "high": round(float(high), 3),
+        "n": len(pairs),
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
