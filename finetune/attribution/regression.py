@@ -265,8 +265,7 @@ def _equivalence(
     p = ols.tost(estimate, se, df, bound)
     why_not = ""
     if not corrected and not reliability >= 1:
-        known = "is not known" if math.isnan(reliability) else f"is {reliability:.2f}"
-        why_not = f"the noise of the upstream score could not be taken off (its reliability {known})"
+        why_not = "the noise of the upstream score, of unknown size, is not taken off"
     return {
         "bound": bound,
         "estimate": estimate,

@@ -139,7 +139,7 @@ def _worded(one: Regression) -> str:
     if not one.separable:
         said.append(f"The two biases go together (r {one.r:+.2f}): not separable observationally. ")
     verdict = "no effect" if tested["equivalent"] else "no effect is not shown"
-    verdict += f" ({tested['why_not']})" if tested.get("why_not") else ""
+    verdict += f": {tested['why_not']}" if tested.get("why_not") else ""
     said.append(
         f"Upstream per SD {tested['estimate']:+.2f}, 90 % [{tested['low_90']:+.2f}, {tested['high_90']:+.2f}] against "
         f"±{tested['bound']:g}: {verdict}."
