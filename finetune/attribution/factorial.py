@@ -133,7 +133,8 @@ class Effect:
         Share adjusted for chance (epsilon squared), with its interval: of the slope, for the terms or labels of the
         yardstick, which is fixed before training; of single gaps, over terms or labels.
     p : float
-        Of a permutation of the runs of each seed, the other factors held (Freedman and Lane).
+        Of a permutation of the runs of each seed, the other factors held (Freedman and Lane); on these test rows, for
+        which the interval of the slope's shares allows too.
     low_targets, high_targets : float
         Of the slope: the interval were other terms or labels drawn too; else NaN.
     """

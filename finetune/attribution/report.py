@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..judging.decide import span
-from .attribution import Attribution, Shares, percent
+from .answer import Shares, percent
+from .attribution import Attribution
 from .claims import FAILS, HOLDS
 from .contrasts import Effect
 from .regression import Regression
