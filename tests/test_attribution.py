@@ -76,7 +76,8 @@ def test_a_planted_effect_gets_the_share(factor):
     assert single.share == max(effect.share for effect in found.per_target.effects)
 
 
-def test_shares_of_an_expected_size_are_covered():
+@pytest.mark.parametrize("fixed", [False, True])
+def test_shares_of_an_expected_size_are_covered(fixed):
     """Intervals hold the truth about as often as they say: G = U + D effects + noise, known shares."""
     rng = np.random.default_rng(5)
     t, u, d, s = 20, 2, 4, 4
@@ -92,7 +93,7 @@ def test_shares_of_an_expected_size_are_covered():
     for _ in range(trials):
         slope = up[:, None, None] + data[None, :, None] + rng.normal(0, sigma, (u, d, s))
         gap = c[:, None, None, None] * slope + rng.normal(0, 1e-3, (t, u, d, s))
-        spread = resampled(gap, c, repetitions=300, seed=1)
+        spread = resampled(gap, c, repetitions=300, seed=1, fixed=fixed)
         for name in held:
             held[name] += spread[name][0] <= truth[name] / total <= spread[name][1]
     assert min(held.values()) >= 0.85 * trials  # nominal .95; few seeds cost some

@@ -7,7 +7,9 @@ import pytest
 from scipy import linalg, stats
 
 from evenset.data.errors import InputError
-from evenset.finetune.attribution import ols
+from evenset.finetune.attribution import forms, ols, regression
+from evenset.finetune.attribution.cells import GapTable, Grid
+from evenset.finetune.attribution.forms import UpstreamScores
 from evenset.finetune.attribution.regression import DATASET, UPSTREAM, Rows, regress
 
 
@@ -173,11 +175,11 @@ def test_planted_coefficients_are_recovered(within):
 
 
 def test_no_effect_of_the_upstream_is_shown_where_there_is_none():
-    found = ask(world(np.random.default_rng(1), noise=0.1, targets=50))
+    found = ask(world(np.random.default_rng(1), noise=0.1, targets=50), reliability=1.0)
     assert found.equivalence["equivalent"]
     assert found.term(DATASET).low > 0
     assert found.term(DATASET).lmg > found.term(UPSTREAM).lmg
-    few = ask(world(np.random.default_rng(1), noise=1.5, targets=8))
+    few = ask(world(np.random.default_rng(1), noise=1.5, targets=8), reliability=1.0)
     assert not few.equivalence["equivalent"]
 
 
@@ -250,3 +252,89 @@ def test_renaming_targets_and_arms_changes_nothing():
     two = ask(Rows(rows.y, rows.upstream, rows.dataset, {}, order[rows.target], rows.arm))
     for a, b in zip(one.terms, two.terms, strict=True):
         assert (a.coef, a.se, a.df, a.se_two_way, a.lmg) == pytest.approx((b.coef, b.se, b.df, b.se_two_way, b.lmg))
+
+
+@pytest.mark.parametrize("reliability", [float("nan"), 0.0, -0.1])
+def test_noise_that_is_not_taken_off_shows_no_equivalence(reliability):
+    """A noisy score's coefficient is near 0 whatever the truth is."""
+    rows = world(np.random.default_rng(1), noise=0.1, targets=50)
+    assert ask(rows, reliability=1.0).equivalence["equivalent"]
+    found = ask(rows, reliability=reliability).equivalence
+    assert found["p"] < 0.05
+    assert not found["equivalent"]
+    assert "noise" in found["why_not"]
+    assert not ask(rows, reliability=0.9, within=True).equivalence["equivalent"]
+
+
+def test_rows_without_noise_are_corrected_for_none():
+    """Half of the rows are of an upstream whose score is taken to be 0: what the others need is the same correction."""
+    naive, corrected = [], []
+    for at in range(30):
+        rng = np.random.default_rng(at)
+        true = rng.normal(size=60)
+        seen = true + rng.normal(size=60)
+        target, arm = np.repeat(np.arange(60), 4), np.tile(np.arange(4), 60)
+        trained = (arm < 2).astype(float)
+        y = 0.5 * true[target] * trained + 0.1 * rng.normal(size=240)
+        rows = Rows(y, seen[target] * trained, rng.normal(size=60)[target], {}, target, arm)
+        found = ask(rows, reliability=0.5, repetitions=20)
+        naive.append(found.term(UPSTREAM).coef)
+        per = found.term(UPSTREAM).beta_targets / found.term(UPSTREAM).coef
+        corrected.append(found.disattenuated / per)
+    assert np.mean(naive) < 0.3
+    assert np.median(corrected) == pytest.approx(0.5, abs=0.06)
+
+
+PLANS, UPS = tuple("abcdef"), ("pretrained", "random")
+
+
+def stacked(rng, *, up=0.0, data=0.0, shock=0.0, plans=PLANS, mean=-0.8, targets=20):
+    """Rows as the forms make them, of planted effects and of arms that move all targets alike."""
+    names = tuple(f"t{i}" for i in range(targets))
+    u, d = (rng.normal(size=targets) + mean for _ in range(2))
+    damp = dict(zip(plans, np.linspace(1, 0, len(plans)), strict=True))
+    own = 0.3 * rng.normal(size=targets)
+    at, gap = {}, []
+    for name in UPS:
+        for plan in plans:
+            at[name, plan, 0] = len(gap)
+            here = up * u * (name == "pretrained") + data * damp[plan] * d
+            gap.append(own + here + shock * rng.normal() + 0.1 * rng.normal(size=targets))
+    table = GapTable(names, np.zeros(targets), np.full(targets, 50.0), at, np.array(gap), np.array(gap))
+    scores = {
+        "pretrained": UpstreamScores(dict(zip(names, u, strict=True)), 1.0),
+        "random": UpstreamScores(dict.fromkeys(names, 0.0), assumed=True),
+    }
+    dataset = {plan: dict(zip(names, damp[plan] * d, strict=True)) for plan in plans}
+    every = [(name, plan) for name in UPS for plan in plans]
+    grid = Grid(UPS, plans, (0,))
+    return forms._rows(table, grid, range(targets), every, table.gap, dataset, scores)
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_what_arms_do_to_all_targets_alike_is_no_effect_of_their_biases(within, monkeypatch):
+    monkeypatch.setattr(regression, "PERMUTATIONS", 2)
+    rng = np.random.default_rng(7)
+    found = [ask(stacked(rng, shock=0.5), within=within, repetitions=9).term(DATASET) for _ in range(60)]
+    assert sum(term.low > 0 or term.high < 0 for term in found) <= 8  # nominal 3; 40 without arms of their own
+
+
+def test_effects_that_are_alike_get_like_shares(monkeypatch):
+    """Upstream and data play the same part: whichever has a dummy to itself must not lose its share to it."""
+    monkeypatch.setattr(regression, "PERMUTATIONS", 2)
+    rng = np.random.default_rng(3)
+    for within in (False, True):
+        found = [
+            ask(stacked(rng, up=0.3, data=0.3, plans=("raw", "cured"), mean=-2.0), within=within, repetitions=9)
+            for _ in range(30)
+        ]
+        up, data = (np.mean([one.term(name).lmg for one in found]) for name in (UPSTREAM, DATASET))
+        assert up == pytest.approx(data, rel=0.15)
+
+
+def test_more_arms_than_targets_can_be_told_apart():
+    rng = np.random.default_rng(0)
+    rows = stacked(rng, up=0.3, data=0.5, targets=8)
+    found = ask(rows, repetitions=20)
+    assert found.arms > found.targets
+    assert found.term(DATASET).low < 0.5 < found.term(DATASET).high

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,44 +13,19 @@ from ..judging.decide import Margins
 from ..judging.design import design
 from ..judging.gaps import Measured
 from ..judging.gaps import measure as measure_runs
-from ..judging.scores import Floats, ScoreSet
+from ..judging.scores import ScoreSet
 from ..judging.yardstick import Yardstick
 from . import claims as papers
-from . import contrasts, factorial
+from . import contrasts
+from .answer import Shares, doubt_of, of_others, sentence, share_out
 from .cells import GapTable, Grid, largest_grid
 from .forms import UpstreamScores, regressions
 from .mediation import Route, routes
 from .regression import Regression
-from .shares import aligned, resampled
+from .shares import aligned, redrawn
 from .storing import plain, read
 
 SCHEMA = "evenset.attribution/1"
-_WORDS = {"upstream": "pre-training", "data": "data", "interaction": "their interaction"}
-
-
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """How much of what moved the gap each factor explains.
-
-    Attributes
-    ----------
-    response : str
-    effects : tuple of factorial.Effect
-        Upstream, data, interaction.
-    chance : float
-        What is left: seeds, and how they differ between arms.
-    error : float
-        Mean square of the rest.
-    """
-
-    response: str
-    effects: tuple[factorial.Effect, ...]
-    chance: float
-    error: float
-
-    def of(self, name: str) -> factorial.Effect:
-        """The effect of a factor."""
-        return next(effect for effect in self.effects if effect.name == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +180,17 @@ def attribute(
         why_none = "one seed in every arm, so effects cannot be told from chance"
     else:
         slope = aligned(gaps, table.c, np.ones((1, len(table.targets))))[0]
-        shares = _shares("slope of the gap on imbalance", slope, gaps, table.c, repetitions, seed)
-        per_target = _shares("gaps of single targets", None, gaps, None, repetitions, seed)
+        cells = [[table.at[u, d, s] for s in grid.seeds] for u in grid.upstreams for d in grid.plans]
+        hits = np.array([measured.hits_of(runs).mean(axis=0) for runs in cells])
+        rows = redrawn(measured.design.gap, hits, repetitions=repetitions, seed=seed)
+        rows = rows.reshape(repetitions, len(grid.upstreams), len(grid.plans))
+        shares = share_out("slope of the gap on imbalance", slope, gaps, table.c, repetitions, seed, rows)
+        per_target = share_out("gaps of single targets", None, gaps, None, repetitions, seed)
         if shares is None:
             why_none = "the gap is the same in every run, there is nothing to share out"
-        elif shares.of("data").p > 0.05 and shares.of("upstream").p > 0.05 and shares.of("interaction").p > 0.05:
-            said.append("none of the shares is more than chance makes by itself (p > .05)")
+        else:
+            shares = replace(shares, doubt=doubt_of(shares, slope, measured, table, grid))
+            said += of_others(shares, len(table.targets))
         if shares is not None and len(grid.seeds) < 3:
             said.append("two seeds: shares have no interval, which takes three")
     effects = {
@@ -235,7 +214,7 @@ def attribute(
         scratch=[name for name in scratch if name in grid.upstreams],
     )
     return Attribution(
-        sentence=_sentence(shares, grid, why_none),
+        sentence=sentence(shares, grid, why_none),
         grid=grid,
         shares=shares,
         per_target=per_target,
@@ -249,42 +228,3 @@ def attribute(
         margin=margin,
         notes=tuple(dict.fromkeys(said)),
     )
-
-
-def _shares(
-    response: str, slope: Floats | None, gaps: Floats, c: Floats | None, repetitions: int, seed: int
-) -> Shares | None:
-    """Shares with intervals; None where nothing varies."""
-    found = factorial.squares(gaps).pooled() if slope is None else factorial.squares(slope)
-    if not float(found.total) > 1e-18:
-        return None
-    p = {} if slope is None else factorial.permutation_p(slope, repetitions=repetitions, seed=seed)
-    spread = resampled(gaps, c, repetitions=repetitions, seed=seed)
-    effects = []
-    for effect in factorial.effects(found):
-        # Drawing shifts what it takes off for chance a little; an interval that leaves its estimate out would mislead.
-        low, high = min(spread[effect.name][0], max(effect.share, 0.0)), max(spread[effect.name][1], effect.share)
-        if math.isnan(spread[effect.name][0]):
-            low = high = math.nan
-        effects.append(replace(effect, low=low, high=high, p=p.get(effect.name, math.nan)))
-    return Shares(response, tuple(effects), 1 - sum(effect.share for effect in effects), float(found.error))
-
-
-def percent(value: float) -> str:
-    """A share in whole per cent; "?" where it is not known."""
-    return "?" if math.isnan(value) else f"{100 * max(value, 0.0):.0f}"
-
-
-def _sentence(shares: Shares | None, grid: Grid, why: str) -> str:
-    if shares is None:
-        return f"What moved the gap cannot be told: {why}."
-    parts: list[str] = []
-    order = sorted(("data", "upstream", "interaction"), key=lambda name: -shares.of(name).share)
-    words = _WORDS | ({"interaction": "the interaction of data and pre-training"} if order[0] == "interaction" else {})
-    for name in order:
-        effect = shares.of(name)
-        between = "" if math.isnan(effect.low) else f" [{percent(effect.low)}, {percent(effect.high)}]"
-        parts.append(f"{words[name]} {'explains ' * (not parts)}{percent(effect.share)} %{between}")
-    parts[0] = parts[0][0].upper() + parts[0][1:] + " of what moved the gap"
-    size = f"{len(grid.upstreams)} upstreams × {len(grid.plans)} plans × {len(grid.seeds)} seeds"
-    return f"{', '.join(parts)}; the rest is chance ({size})."

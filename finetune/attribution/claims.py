@@ -1,7 +1,9 @@
 """What the papers claim, held against these runs: holds, does not hold, or cannot be told, with the numbers.
 
 Nothing here assumes a sign. "Holds" needs evidence for the claim: an effect that is not significant is no evidence of
-no effect, so "does little" is an interval inside the margin, never a large p.
+no effect, so "does little" is an interval inside the margin, never a large p. "Does not hold" is said of the worst of
+several cases, so their p values are corrected for how many there are (Holm). Runs that are no models, rates that cannot
+move and changes that hang on the threshold decide nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..judging.decide import span
+from ..judging.inference import Interval, holm
 from .contrasts import Effect
 from .regression import DATASET, UPSTREAM, Regression
 
@@ -104,6 +107,8 @@ def _a2(found: Sequence[Regression], why: str) -> Claim:
         f"no effect within {tested['bound']:g}), {tested['of']}; dataset bias {data.coef:+.3f} "
         f"[{data.low:+.3f}, {data.high:+.3f}]"
     ]
+    if tested.get("why_not"):
+        evidence.append(f"that there is no effect cannot be shown: {tested['why_not']}")
     if not one.separable:
         evidence.append(f"upstream and dataset bias go together (r = {one.r:+.2f}): not separable observationally")
         return Claim("A2", text, OPEN, tuple(evidence))
@@ -116,21 +121,31 @@ def _a2(found: Sequence[Regression], why: str) -> Claim:
 
 def _a3(found: Sequence[Effect], scores: Mapping[str, Mapping[str, float]], margin: float, pretrained: str) -> Claim:
     text = "Changing the upstream moves its own scores much and the gap of the trained model little."
-    states, evidence = [], []
+    cases, evidence = [], []
     for effect in found:
         moved = _moved(scores.get(pretrained, {}), scores.get(effect.upstream, {}))
-        change = effect.change
-        little = -margin < change.low and change.high < margin
-        much = _clear(effect) and (change.low > margin or change.high < -margin)
+        change, doubts = effect.change, effect.doubts()
         said = f"{effect.upstream}: the gap moves by {span(-change)}"
         if math.isnan(moved):
-            evidence.append(f"{said}; its upstream scores are not known")
-            states.append(FAILS if much else OPEN)
+            evidence.append(f"{said}; its upstream scores are not known: it decides nothing{_but(doubts)}")
             continue
-        evidence.append(f"{said}; its upstream scores by {moved:.1f} SD")
+        # That an upstream changes nothing where there is no gap to change is no evidence.
+        bare = not _gap(effect)
+        evidence.append(
+            f"{said}; its upstream scores by {moved:.1f} SD"
+            + (f"; the gap when {pretrained} may be 0" if bare else "")
+            + _but(doubts)
+        )
         # An upstream whose scores hardly moved says nothing about the claim.
-        states.append(OPEN if moved < MOVED else FAILS if much else HOLDS if little else OPEN)
-    return Claim("A3", text, _all(states), tuple(evidence) or ("only one upstream has raw runs",))
+        sound = moved >= MOVED and not doubts
+        cases.append(
+            _Case(
+                sound and not bare and -margin < change.low and change.high < margin,
+                (_beyond(change, margin), _beyond(-change, margin)) if sound and _clear(effect) else (),
+            )
+        )
+    nothing = "no upstream with scores of its own has raw runs" if found else "only one upstream has raw runs"
+    return Claim("A3", text, _all(cases), tuple(evidence) or (nothing,))
 
 
 def _moved(one: Mapping[str, float], other: Mapping[str, float]) -> float:
@@ -152,7 +167,7 @@ def _a5(
     scratch: set[str],
 ) -> Claim:
     text = "Scrubbing terms shrinks the gap of models trained from scratch, not of pre-trained ones."
-    states, evidence = [], []
+    cases, evidence = [], []
     by = {(effect.plan, effect.upstream): effect for effect in data}
     for plan in dict.fromkeys(effect.plan for effect in data if kinds.get(effect.plan) == "scrub"):
         mine = by.get((plan, pretrained))
@@ -164,21 +179,23 @@ def _a5(
             evidence.append(
                 f"{plan}: off the gap {span(theirs.change)} from {up} weights, {span(mine.change)} when {pretrained}"
                 + ("" if both is None else f"; difference {span(both.change)}, p {max(both.p_holm, 0.001):.3f} (Holm)")
+                + _but([f"{effect.upstream}: {said}" for effect in (mine, theirs) for said in effect.doubts()])
             )
-            if theirs.change.low > 0 and _clear(theirs) and mine.change.high < margin and _gap(mine):
-                states.append(HOLDS)
-            elif (mine.change.low > margin and _clear(mine)) or (theirs.change.high < margin and _gap(theirs)):
-                states.append(FAILS)
-            else:
-                states.append(OPEN)
+            doubts = [said for effect in (mine, theirs) for said in effect.doubts()]
+            # That one effect is clear and the other is not does not make them differ: the difference must be clear.
+            differ = both is not None and not both.doubts() and both.change.high < 0 and both.p_holm < ALPHA
+            alone = theirs.change.low > margin and _clear(theirs) and mine.change.high < margin and _gap(mine)
+            against = [_beyond(mine.change, margin)] if _clear(mine) else []
+            against += [_beyond(-theirs.change, -margin)] if _gap(theirs) else []
+            cases.append(_Case(differ and alone and not doubts, () if doubts else tuple(against)))
     return Claim(
-        "A5", text, _all(states), tuple(evidence) or ("needs a plan that scrubs, pre-trained and from scratch",)
+        "A5", text, _all(cases), tuple(evidence) or ("needs a plan that scrubs, pre-trained and from scratch",)
     )
 
 
 def _a6(data: Sequence[Effect], kinds: Mapping[str, str], margin: float, pretrained: str) -> Claim:
     text = "Re-balancing hardly changes the gap of a pre-trained model."
-    states, evidence = [], []
+    cases, evidence = [], []
     for effect in data:
         if effect.upstream != pretrained or kinds.get(effect.plan) != "rebalance":
             continue
@@ -194,13 +211,12 @@ def _a6(data: Sequence[Effect], kinds: Mapping[str, str], margin: float, pretrai
                 if change.low > 0
                 else ": the gap grew"
             )
-        evidence.append(f"{effect.plan}: off the gap {span(change)}{size}")
+        doubts = effect.doubts()
+        evidence.append(f"{effect.plan}: off the gap {span(change)}{size}{_but(doubts)}")
         little = -margin < change.low and change.high < margin and _gap(effect)
-        much = _clear(effect) and (change.low > margin or change.high < -margin)
-        states.append(HOLDS if little else FAILS if much else OPEN)
-    return Claim(
-        "A6", text, _all(states), tuple(evidence) or ("no plan that re-balances was trained when pre-trained",)
-    )
+        against = (_beyond(change, margin), _beyond(-change, margin)) if _clear(effect) and not doubts else ()
+        cases.append(_Case(little and not doubts, against))
+    return Claim("A6", text, _all(cases), tuple(evidence) or ("no plan that re-balances was trained when pre-trained",))
 
 
 def _gap(effect: Effect) -> bool:
@@ -213,8 +229,25 @@ def _clear(effect: Effect) -> bool:
     return effect.p_holm < ALPHA
 
 
-def _all(states: Sequence[str]) -> str:
-    """Of a claim about every case: one case against it is enough."""
-    if FAILS in states:
+def _but(doubts: Sequence[str]) -> str:
+    return f"; nothing can be concluded: {', '.join(dict.fromkeys(doubts))}" if doubts else ""
+
+
+def _beyond(change: Interval, bound: float) -> float:
+    """P of "the change is at most `bound`", doubled: below 5 % where a 95 % interval lies beyond the bound."""
+    return min(1.0, 2 * change.p_below(bound))
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What one plan or upstream says of a claim: whether it bears it out, and p values of what speaks for it."""
+
+    holds: bool
+    against: tuple[float, ...]
+
+
+def _all(cases: Sequence[_Case]) -> str:
+    """Of a claim about every case: one case against it is enough, if it is more than the worst of so many by chance."""
+    if any(p < ALPHA for p in holm([p for case in cases for p in case.against])):
         return FAILS
-    return HOLDS if states and all(state == HOLDS for state in states) else OPEN
+    return HOLDS if cases and all(case.holds for case in cases) else OPEN

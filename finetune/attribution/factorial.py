@@ -90,6 +90,32 @@ def squares(y: Floats) -> Squares:
     )
 
 
+def part(y: Floats, name: str) -> Floats:
+    """What one factor does to each cell.
+
+    Parameters
+    ----------
+    y : numpy.ndarray
+        Upstreams × plans × seeds.
+    name : str
+        "upstream", "data" or "interaction".
+
+    Returns
+    -------
+    numpy.ndarray
+        Upstreams × plans.
+
+    Examples
+    --------
+    >>> part(np.array([[[1.0], [3.0]], [[1.0], [3.0]]]), "data").tolist()
+    [[-1.0, 1.0], [-1.0, 1.0]]
+    """
+    cell: Floats = y.mean(axis=2) - y.mean()
+    up: Floats = cell.mean(axis=1, keepdims=True) + 0 * cell
+    data: Floats = cell.mean(axis=0, keepdims=True) + 0 * cell
+    return {"upstream": up, "data": data, "interaction": cell - up - data}[name]
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What one factor has to do with the gap.
@@ -104,9 +130,13 @@ class Effect:
     omega2 : float
         The same without the part that chance has in it; below 0 is possible. NaN with one seed.
     share, low, high : float
-        Share adjusted for chance (epsilon squared), with its interval.
+        Share adjusted for chance (epsilon squared), with its interval: of the slope, for the terms or labels of the
+        yardstick, which is fixed before training; of single gaps, over terms or labels.
     p : float
-        Of a permutation of the runs of each seed, the other factors held (Freedman and Lane).
+        Of a permutation of the runs of each seed, the other factors held (Freedman and Lane); on these test rows, for
+        which the interval of the slope's shares allows too.
+    low_targets, high_targets : float
+        Of the slope: the interval were other terms or labels drawn too; else NaN.
     """
 
     name: str
@@ -118,6 +148,8 @@ class Effect:
     low: float = math.nan
     high: float = math.nan
     p: float = math.nan
+    low_targets: float = math.nan
+    high_targets: float = math.nan
 
 
 def effects(found: Squares) -> tuple[Effect, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from ...data.config import Config
 from ...data.errors import EvensetError, InputError
 from ..arms import RAW
+from ..judging import fixed
 from ..judging.decide import Margins
 from ..judging.gaps import Measured
 from ..judging.scores import ScoreSet
@@ -136,7 +137,10 @@ def attribute_folder(out: str | Path, *, config: Config | None = None) -> Attrib
 
 
 def finished_jobs(out: Path) -> tuple[Job, ...]:
-    """The runs of a folder that came to an end; seeds that only raw runs have are screening seeds.
+    """The runs of a folder that came to an end.
+
+    Which seeds are screening seeds is what was written down before training. Where nothing was, they are those that
+    only raw runs have.
 
     Raises
     ------
@@ -156,10 +160,14 @@ def finished_jobs(out: Path) -> tuple[Job, ...]:
     jobs = [job for job in jobs if store.scores_path(job).is_file()]
     if not jobs:
         raise InputError(f"{out}: there are no finished runs; give the folder that `evenset run` wrote")
-    cured = {job.seed for job in jobs if job.plan != "raw"}
+    record = fixed.read(out / fixed.FILE)
+    if record is not None and record.screening_seeds:
+        screening = set(record.screening_seeds)
+    else:
+        cured = {job.seed for job in jobs if job.plan != RAW}
+        screening = {job.seed for job in jobs} - cured if cured else set()
     return tuple(
-        Job(job.arm, job.plan, job.upstream, job.seed, job.placebo_of, screening=bool(cured) and job.seed not in cured)
-        for job in jobs
+        Job(job.arm, job.plan, job.upstream, job.seed, job.placebo_of, screening=job.seed in screening) for job in jobs
     )
 
 

@@ -121,9 +121,10 @@ def _rows(
     mean = [what[[table.at[u, d, s] for s in grid.seeds]].mean(axis=0)[list(kept)] for u, d in arms]
     place = [(i, at) for i in range(len(names)) for at in range(len(arms))]
     controls = {"log rows": np.array([math.log(max(table.n[kept[i]], 1.0)) for i, _ in place])}
-    ups = list(dict.fromkeys(u for u, _ in arms))
-    for u in ups[1:]:
-        controls[f"upstream {u}"] = np.array([float(arms[at][0] == u) for _, at in place])
+    # What an arm does to all targets alike is no effect of their biases; without these it is taken for one, and the
+    # factor that has fewer levels gets the smaller share of it.
+    for number, (u, d) in enumerate(arms[1:], 1):
+        controls[f"{d}, {u}"] = np.array([float(at == number) for _, at in place])
     return Rows(
         np.array([mean[at][i] for i, at in place]),
         np.array([upstream[arms[at][0]].scores[names[i]] for i, at in place]),
@@ -131,4 +132,5 @@ def _rows(
         controls,
         coded([i for i, _ in place]),
         coded([at for _, at in place]),
+        len(arms) - 1,
     )

@@ -135,8 +135,17 @@ class Fit:
         return float((t >= t[0] * (1 - 1e-9)).mean())
 
 
-def fit(x: Floats, y: Floats, clusters: Sequence[str] | Ints) -> Fit:
+def fit(x: Floats, y: Floats, clusters: Sequence[str] | Ints, *, shared: int = 0) -> Fit:
     """Fit `y` on the columns of `x` (give a constant yourself).
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray
+        n × k and n.
+    clusters : sequence
+        Of each row.
+    shared : int
+        So many of the columns are the same in every cluster (one for each arm that all have) and cost none.
 
     Raises
     ------
@@ -153,8 +162,8 @@ def fit(x: Floats, y: Floats, clusters: Sequence[str] | Ints) -> Fit:
     _, code = np.unique(np.asarray(clusters), return_inverse=True)
     count = int(code.max()) + 1 if len(code) else 0
     scale = np.sqrt((x**2).sum(axis=0))
-    if count <= x.shape[1]:
-        raise InputError(f"{count} terms or labels are too few for {x.shape[1]} coefficients")
+    if count <= x.shape[1] - shared:
+        raise InputError(f"{count} terms or labels are too few for {x.shape[1] - shared} coefficients")
     if (scale == 0).any() or np.linalg.matrix_rank(x / np.where(scale > 0, scale, 1), tol=1e-8) < x.shape[1]:
         raise InputError("the variables are not separable: one is a sum of the others, or does not vary")
     bread = np.linalg.inv((x / scale).T @ (x / scale)) / np.outer(scale, scale)

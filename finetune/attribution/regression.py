@@ -37,6 +37,8 @@ class Rows:
     controls : mapping of str to numpy.ndarray
     target, arm : numpy.ndarray
         Codes of target and of (upstream, plan); every target has every arm.
+    arm_controls : int
+        How many of the controls tell arms apart and nothing else.
     """
 
     y: Floats
@@ -45,6 +47,7 @@ class Rows:
     controls: Mapping[str, Floats]
     target: Ints
     arm: Ints
+    arm_controls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,8 @@ class Regression:
     disattenuated, disattenuated_low, disattenuated_high : float
         Standardised upstream coefficient corrected for the noise of the score (errors in variables, jackknife).
     equivalence : mapping
-        TOST of the standardised upstream coefficient: bound, estimate, 90 % interval, p, "equivalent", and of what.
+        TOST of the standardised upstream coefficient: bound, estimate, 90 % interval, p, "equivalent", of what, and
+        "why_not" where noise in the score may hide an effect: then nothing is equivalent.
     notes : tuple of str
     """
 
@@ -186,7 +190,7 @@ def regress(
     if not float(((y - y.mean()) ** 2).sum()) > 1e-20:
         raise InputError("the gap does not differ between arms")
     design = x if within else np.column_stack([x, np.ones(len(x))])
-    found = ols.fit(design, y, rows.target)
+    found = ols.fit(design, y, rows.target, shared=rows.arm_controls)
     se, df = found.cr2()
     arms = int(rows.arm.max()) + 1
     wide = found.two_way(rows.arm) if arms > 3 else np.full(len(se), math.nan)
@@ -239,13 +243,18 @@ def regress(
         disattenuated=clean[0] * scale,
         disattenuated_low=(clean[0] - half) * scale,
         disattenuated_high=(clean[0] + half) * scale,
-        equivalence=_equivalence(terms[0], scale, equivalence, clean, found.clusters),
+        equivalence=_equivalence(terms[0], scale, equivalence, clean, found.clusters, reliability),
         notes=tuple(notes),
     )
 
 
-def _equivalence(term: Term, scale: float, bound: float, clean: Sequence[float], clusters: int) -> dict[str, Any]:
-    """Two one-sided tests; of the corrected coefficient where there is one, with the wider of the standard errors."""
+def _equivalence(
+    term: Term, scale: float, bound: float, clean: Sequence[float], clusters: int, reliability: float
+) -> dict[str, Any]:
+    """Two one-sided tests; of the corrected coefficient where there is one, with the wider of the standard errors.
+
+    Noise in the score draws its coefficient to 0: one that is near 0 and not corrected is no evidence of no effect.
+    """
     corrected = not math.isnan(clean[1])
     estimate = (clean[0] if corrected else term.coef) * scale
     se = (
@@ -254,14 +263,18 @@ def _equivalence(term: Term, scale: float, bound: float, clean: Sequence[float],
     df = clusters - 1 if corrected else term.df
     half = ols.quantile(df, 2 * LEVEL - 1) * se
     p = ols.tost(estimate, se, df, bound)
+    why_not = ""
+    if not corrected and not reliability >= 1:
+        why_not = "the noise of the upstream score, of unknown size, is not taken off"
     return {
         "bound": bound,
         "estimate": estimate,
         "low_90": estimate - half,
         "high_90": estimate + half,
         "p": p,
-        "equivalent": bool(p < 1 - LEVEL),
+        "equivalent": bool(p < 1 - LEVEL) and not why_not,
         "of": "corrected for the noise of the upstream score" if corrected else "as measured",
+        "why_not": why_not,
     }
 
 
@@ -331,9 +344,12 @@ def _disattenuated(
     Notes
     -----
     Errors in variables with known reliability (Fuller 1987): `(X'X - n·σ²_e·E)⁻¹ X'y`, σ²_e = (1 - reliability) times
-    the variance of the score across targets.
+    the variance of the score across targets within an arm, averaged over arms: rows of an upstream whose score is taken
+    to be 0 have no noise in it, and a target's mean over arms has less than its rows.
     """
-    noise = (1 - reliability) * _across(rows.upstream, rows.target)[0] ** 2
+    each = _demeaned(rows.upstream[:, None], rows.arm)[:, 0] ** 2
+    targets = int(rows.target.max()) + 1
+    noise = (1 - reliability) * float(each.mean()) * targets / (targets - 1)
 
     def solved(keep: Any) -> float:
         here = x[keep]

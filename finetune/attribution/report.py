@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..judging.decide import span
-from .attribution import Attribution, Shares, percent
+from .answer import Shares, percent
+from .attribution import Attribution
 from .claims import FAILS, HOLDS
 from .contrasts import Effect
 from .regression import Regression
@@ -89,16 +90,17 @@ def _shares_table(shares: Shares, per_target: Shares | None) -> RenderableType:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("Share of", "the gap's slope, 95 %", "p", "single gaps, 95 %"):
+    for head in ("Share of", "the slope, 95 %", "p", "others drawn", "single gaps, 95 %"):
         table.add_column(head, no_wrap=True)
     for name, word in _NAMES.items():
         one = shares.of(name)
         other = None if per_target is None else per_target.of(name)
         p = _small(one.p)
         beside = "" if other is None else _share(other.share, other.low, other.high)
-        table.add_row(word, Text(_share(one.share, one.low, one.high)), p, Text(beside))
+        far = "" if math.isnan(one.low_targets) else f"[{percent(one.low_targets)}, {percent(one.high_targets)}]"
+        table.add_row(word, Text(_share(one.share, one.low, one.high)), p, Text(far), Text(beside))
     left = "" if per_target is None else f"{percent(per_target.chance)} %"
-    table.add_row("chance (seeds)", f"{percent(shares.chance)} %", "", left)
+    table.add_row("chance (seeds)", f"{percent(shares.chance)} %", "", "", left)
     return table
 
 
@@ -138,6 +140,7 @@ def _worded(one: Regression) -> str:
     if not one.separable:
         said.append(f"The two biases go together (r {one.r:+.2f}): not separable observationally. ")
     verdict = "no effect" if tested["equivalent"] else "no effect is not shown"
+    verdict += f": {tested['why_not']}" if tested.get("why_not") else ""
     said.append(
         f"Upstream per SD {tested['estimate']:+.2f}, 90 % [{tested['low_90']:+.2f}, {tested['high_90']:+.2f}] against "
         f"±{tested['bound']:g}: {verdict}."

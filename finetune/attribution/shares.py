@@ -1,4 +1,4 @@
-"""Shapley's shares of what is explained, and intervals for them from resampling targets and seeds together."""
+"""Shapley's shares of what is explained, and intervals for them from resampling seeds, test rows and targets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from math import factorial
 
 import numpy as np
 
+from ..judging.design import Contrast
 from ..judging.inference import LEVEL
 from ..judging.scores import Floats
 from .factorial import FACTORS, squares
@@ -106,8 +107,52 @@ def aligned(gap: Floats, c: Floats, weight: Floats) -> Floats:
     return np.asarray(np.tensordot(coefficients, gap, axes=(1, 0)))
 
 
-def resampled(gap: Floats, c: Floats | None, *, repetitions: int, seed: int) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of the shares, drawing targets and seeds together.
+def redrawn(gap: Contrast, hits: Floats, *, repetitions: int, seed: int) -> Floats:
+    """By how much drawing other test rows moves the gap of each cell of a grid.
+
+    Parameters
+    ----------
+    gap : Contrast
+        The gap, with the clusters of its rows.
+    hits : numpy.ndarray
+        Cells × rows: mean hits over seeds.
+    repetitions, seed : int
+        Number of draws, and what they are drawn from.
+
+    Returns
+    -------
+    numpy.ndarray
+        Draws × cells.
+
+    Notes
+    -----
+    Whole clusters are drawn, to first order (by the gap's influence function); several ways of clustering are drawn
+    independently and multiplied (Owen 2007). Few clusters are stretched by C/(C-1) and by t, as the contrasts do.
+    """
+    influence = np.array([gap.influence(cell) for cell in hits])
+    rng = np.random.default_rng([seed, 0xB0])
+    c = gap.clusters.n
+    stretch = np.sqrt(c / (c - 1)) * quantile(c - 1) / quantile(np.inf)
+    ways = gap.clusters.parts[: gap.clusters.ways]
+    moved = np.empty((repetitions, len(hits)))
+    for at in range(repetitions):
+        weight = np.ones(influence.shape[1])
+        for _, code, count in ways:
+            weight *= np.bincount(rng.integers(0, count, count), minlength=count)[code]
+        moved[at] = influence @ (weight - 1)
+    return np.asarray(stretch * moved)
+
+
+def resampled(
+    gap: Floats,
+    c: Floats | None,
+    *,
+    repetitions: int,
+    seed: int,
+    fixed: bool = False,
+    rows: Floats | None = None,
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of the shares, drawing seeds and, unless they are fixed, targets.
 
     Parameters
     ----------
@@ -117,6 +162,10 @@ def resampled(gap: Floats, c: Floats | None, *, repetitions: int, seed: int) -> 
         Imbalance: shares are of the slope of the gap on it. None: of the gaps of single targets around their means.
     repetitions, seed : int
         Number of resamples, and what they are drawn from.
+    fixed : bool
+        Whether the shares are of these targets: a yardstick fixed before training has no others. Only with `c`.
+    rows : numpy.ndarray or None
+        Resamples × upstreams × plans, from `redrawn`: by how much other test rows move the slope. Only with `c`.
 
     Returns
     -------
@@ -128,7 +177,7 @@ def resampled(gap: Floats, c: Floats | None, *, repetitions: int, seed: int) -> 
     S - 1 of S seeds are drawn, so that the variance of a mean is neither too small nor too large (Rao and Wu 1988).
     What they move is stretched by t over the normal quantile, S - 1 degrees of freedom, or intervals would be short.
     The mean of drawn seeds has chance in it twice, once from training and once from drawing: both are taken off.
-    Test rows are as they are; the contrasts allow for them too.
+    Shares are of the gap on these test rows, so of what those add only what comes from drawing is taken off.
     """
     t, s = gap.shape[0], gap.shape[-1]
     nothing = dict.fromkeys(FACTORS, (np.nan, np.nan))
@@ -136,6 +185,7 @@ def resampled(gap: Floats, c: Floats | None, *, repetitions: int, seed: int) -> 
         return nothing
     rng = np.random.default_rng([seed, 0x5A])
     weight = rng.multinomial(t, np.full(t, 1 / t), size=repetitions).astype(np.float64)
+    weight = np.ones((repetitions, t)) if fixed and c is not None else weight
     drawn = rng.multinomial(s - 1, np.full(s, 1 / s), size=repetitions) / (s - 1)
     # An array of (…, upstreams, plans, seeds), leading: resamples, and where there is no slope also targets.
     y = gap[None] if c is None else aligned(gap, c, weight)
@@ -144,11 +194,20 @@ def resampled(gap: Floats, c: Floats | None, *, repetitions: int, seed: int) -> 
     cell = y.mean(axis=-1, keepdims=True)
     # A normal quantile is too short for so few seeds: what they move is stretched as t is.
     stretch = quantile(s - 1) / quantile(np.inf)
-    found = squares((cell[..., 0] + stretch * (mean - cell[..., 0]))[..., None])
+    moved = cell[..., 0] + stretch * (mean - cell[..., 0])
+    added = dict.fromkeys(FACTORS, 0.0)
+    if rows is not None and c is not None:
+        moved = moved + rows
+        extra = squares(rows[..., None])
+        added = {name: float(extra.factors[name].mean()) for name in FACTORS}
+    found = squares(moved[..., None])
     by_seed = y.mean(axis=(-3, -2), keepdims=True)
     rest = ((y - cell - by_seed + y.mean(axis=(-3, -2, -1), keepdims=True)) ** 2).sum(axis=(-3, -2))
     rest = s * (rest * (drawn[:, None, :] if c is None else drawn)).sum(axis=-1)
-    parts = {name: s * found.factors[name] - (1 + stretch**2) * whole.df[name] * whole.error for name in FACTORS}
+    parts = {
+        name: s * (found.factors[name] - added[name]) - (1 + stretch**2) * whole.df[name] * whole.error
+        for name in FACTORS
+    }
     # What is left to chance: the seeds' own part, the rest, and chance's part in the means of the cells.
     noise = whole.seed + rest + sum(whole.df[name] for name in FACTORS) * whole.error
     if c is None:

@@ -57,5 +57,7 @@ def read(kind: Any, value: Any) -> Any:
         return {key: read(parts[1], part) for key, part in value.items()}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = typing.get_type_hints(kind)
-        return kind(**{field.name: read(hints[field.name], value[field.name]) for field in dataclasses.fields(kind)})
+        # A field with a default may be missing: records of before had fewer.
+        fields = [f for f in dataclasses.fields(kind) if f.name in value or f.default is dataclasses.MISSING]
+        return kind(**{field.name: read(hints[field.name], value[field.name]) for field in fields})
     return value

@@ -46,7 +46,10 @@ def draw_shares(verdict: Json, folder: str | Path) -> list[Path]:
         return []
     main = forms[0][1]
     names = sorted(main, key=lambda name: -main[name][0])
-    title = _title(names, main)
+    doubt = next(
+        (found[key].get("doubt") for key, words in _FORMS[:1] if found.get(key) and words == forms[0][0]), None
+    )
+    title = _title(names, main, doubt)
     said = "; ".join(
         f"{_WORDS.get(name, name)} {_percent(*effects[name])}" for words, effects in forms[:1] for name in names
     )
@@ -87,11 +90,14 @@ def _percent(share: float, low: float | None, high: float | None) -> str:
     return f"{100 * share:.0f} %{ends}"
 
 
-def _title(names: list[str], effects: dict[str, tuple[float, float | None, float | None]]) -> str:
+def _title(names: list[str], effects: dict[str, tuple[float, float | None, float | None]], doubt: str | None) -> str:
+    """The answer as the attribution's sentence gives it; records that say nothing of doubts go by the interval."""
     first, *rest = names
     others = " and ".join(f"{_WORDS.get(name, name)} {_percent(effects[name][0], None, None)}" for name in rest)
     share, low, _ = effects[first]
-    if not known(low) or (low is not None and low <= 0):
+    if doubt:
+        return f"What moved the gap cannot be told: {doubt}"
+    if doubt is None and (not known(low) or (low is not None and low <= 0)):
         return "What moved the gap cannot be told: every share may be 0"
     top = _WORDS.get(first, first)
     return f"{top[0].upper()}{top[1:]} explains {100 * share:.0f} % of what moved the gap" + (
