@@ -339,7 +339,7 @@ def test_weights_of_a_classifier_are_put_on_the_body_and_a_tied_head_follows(mas
     for name in TARGETS:
         np.testing.assert_allclose(found.per_template[name], right.per_template[name], atol=1e-6)
     assert found.upstream == "noise"
-    assert any("head" in note for note in found.notes)
+    assert any("head is tied to the word embeddings, so it follows theirs" in note for note in found.notes)
     assert max(abs(found.scores[name] - before.scores[name]) for name in TARGETS) > 0.01
     assert measure_upstream(masked, targets=TARGETS) == before, "the model has its own weights back"
 
@@ -361,6 +361,9 @@ def test_weights_of_a_causal_classifier(causal):
     found = measure_upstream(causal, targets=TARGETS, weights=other.state_dict())
     right = measure_upstream((twin, causal.tokenizer), targets=TARGETS)
     assert found.scores == pytest.approx(right.scores, abs=1e-6)
+    tied = causal.model.get_output_embeddings().weight is causal.model.get_input_embeddings().weight
+    assert not tied
+    assert "these weights are of the model's body; its language-model head is the released one" in found.notes
 
 
 def test_weights_of_an_encoder_without_head(headless, masked):
