@@ -129,7 +129,9 @@ def certified_jobs(config: Config, arms: Mapping[str, str]) -> tuple[Job, ...]:
     return tuple(
         job
         for job in expand(config)
-        if not job.screening and (job.plan == RAW or arms.get(job.upstream) in (job.arm, job.placebo_of))
+        if not job.screening
+        # An upstream of which nothing was chosen has no chosen arm, and is not one whose placebo is None.
+        and (job.plan == RAW or (job.upstream in arms and arms[job.upstream] in (job.arm, job.placebo_of)))
     )
 
 

@@ -19,6 +19,7 @@ from evenset.finetune.judging import fixed
 from evenset.finetune.judging.decide import Margins
 from evenset.finetune.judging.files import verify_files
 from evenset.finetune.judging.verdict import verify
+from evenset.finetune.runs import Job
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +227,67 @@ def test_a_record_of_before_is_still_read(tmp_path):
     assert fixed.read(tmp_path / "nothing.json") is None
     path.write_text("[]")
     assert fixed.read(path) is None
+
+
+FIXED = {"seeds": range(8), "screening_seeds": (8, 9), "choose": True}
+
+
+def test_other_screening_seeds_are_a_change(tmp_path):
+    path, margins = tmp_path / "yardstick.json", Margins()
+    fixed.fix(path, stick(), margins, begun=False, **FIXED)
+    more = fixed.fix(path, stick(), margins, begun=True, **{**FIXED, "screening_seeds": (20, 21, 22)})
+    assert more.screening_seeds == (20, 21, 22)
+    assert more.notes() == ("not fixed before training: screening seeds were 2 and are 3",)
+    fixed.fix(path, stick(), margins, begun=False, **FIXED)
+    other = fixed.fix(path, stick(), margins, begun=True, **{**FIXED, "screening_seeds": (20, 21)})
+    assert other.notes() == ("not fixed before training: the screening seeds are others",)
+
+
+def test_a_record_made_after_the_runs_says_so_for_good(tmp_path):
+    path = tmp_path / "yardstick.json"
+    fixed.fix(path, stick(), Margins(margin=0.02), begun=False, **FIXED)
+    path.unlink()
+    late = fixed.fix(path, stick(), Margins(margin=0.001), begun=True, **FIXED)
+    assert len(late.notes()) == 1
+    assert "no record although runs exist" in late.notes()[0]
+    assert fixed.fix(path, stick(), Margins(margin=0.001), begun=True, **FIXED).notes() == late.notes()
+    (again,) = fixed.fix(path, stick(), Margins(margin=0.3), begun=True, **FIXED).notes()
+    assert "no record although runs exist" in again
+    assert "margin was 0.001 and is 0.3" in again
+    path.write_text("{")
+    assert "no record although" in fixed.fix(path, stick(), Margins(), begun=True, **FIXED).notes()[0]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_runs_of_other_seeds_have_seen_the_test_rows_too(files, tmp_path, gone):
+    config = config_of(files, choose=False)
+    out = tmp_path / "out"
+    config = config.model_copy(
+        update={
+            "plan": {"reweight": config.plan["reweight"]},
+            "finetune": config.finetune.model_copy(update={"seeds": 2, "screening_seeds": 0}),
+        }
+    )
+    assert not [note for note in pipeline.run(config, out, write_curated=False).notes if "not fixed" in note]
+    if gone:
+        (out / "yardstick.json").unlink()
+    other = config.model_copy(
+        update={
+            "finetune": config.finetune.model_copy(update={"first_seed": 50}),
+            "verdict": config.verdict.model_copy(update={"margin": 0.001}),
+        }
+    )
+    (said,) = [note for note in pipeline.run(other, out, write_curated=False).notes if "not fixed" in note]
+    assert ("no record although runs exist" in said) is gone
+    assert ("margin was 0.02 and is 0.001; the seeds are others" in said) is not gone
+
+
+def test_an_upstream_of_which_nothing_was_chosen_has_its_raw_arm_only(monkeypatch):
+    arms = [Job(arm, arm, "random", 5) for arm in ("raw", "scrub", "reweight")]
+    arms.append(Job("scrub~placebo", "scrub", "random", 5, placebo_of="scrub"))
+    arms += [Job(job.arm, job.plan, "pretrained", 5, placebo_of=job.placebo_of) for job in arms]
+    monkeypatch.setattr(choosing, "expand", lambda _: arms)
+    found = choosing.certified_jobs(None, {"pretrained": "scrub"})
+    assert {(job.upstream, job.arm) for job in found} == {
+        ("random", "raw"), ("pretrained", "raw"), ("pretrained", "scrub"), ("pretrained", "scrub~placebo"),
+    }  # fmt: skip

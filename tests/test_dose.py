@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,7 @@ from evenset.data.config import Plan, ResampleStep
 from evenset.data.errors import InputError
 from evenset.data.sample import bios
 from evenset.finetune import dose_report
-from evenset.finetune.attribution.dose_claim import FAILS, HOLDS, UNTOLD
+from evenset.finetune.attribution.dose_claim import FAILS, HOLDS, UNTOLD, claims
 from evenset.finetune.attribution.dose_curve import first_at, monotone, span
 from evenset.finetune.attribution.levels import doses, find_plan, parse_levels
 from evenset.finetune.dosing import BOTH, _with_arms, raw_level
@@ -417,6 +418,82 @@ def test_the_interval_of_the_dose_covers_the_truth():
         hit["crossing"] += curve.crossing.low <= crossing <= curve.crossing.high
         hit["smallest"] += curve.smallest.low <= smallest <= curve.smallest.high
     assert min(hit["crossing"], hit["smallest"]) >= 51, hit
+
+
+# Claims
+
+
+def claimed(gaps, *, start=None, raw=None, smallest=None, key="level", **changed):
+    """What is claimed of curves whose levels have these gaps, give or take .01; `changed` by the number of a level."""
+
+    def curve(upstream, changed):
+        points = tuple(
+            SimpleNamespace(
+                **{
+                    "level": level, "gap": gap, "gap_low": gap - 0.01, "gap_high": gap + 0.01, "threshold_free": gap,
+                    "collapsed": (), "saturated": False,
+                }
+                | changed.get(f"at{number}", {})
+            )
+            for number, (level, gap) in enumerate(gaps.items())
+        )  # fmt: skip
+        dose = SimpleNamespace(**dict(zip(("estimate", "low", "high"), smallest or (0.2, 0.1, 0.3), strict=True)))
+        return SimpleNamespace(upstream=upstream, points=points, smallest=dose, raw=raw, seeds=(0, 1, 2))
+
+    difference = SimpleNamespace(first="pretrained", second="random", smallest=0.1, smallest_low=0.0, smallest_high=0.2)
+    report = SimpleNamespace(
+        key=key, curves=(curve("pretrained", changed), curve("random", {})), differences=(difference,),
+        margins=SimpleNamespace(margin=0.02),
+    )  # fmt: skip
+    found = claims(report, start=start)
+    return found[0].answer, found[0].sentence, found[2].answer, found[2].sentence
+
+
+FALLING = {0.0: 0.4, 0.2: 0.02, 0.4: 0.0, 0.6: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"at2": {"collapsed": ("seed 0: AUC 0.50",)}}, "at level 0.4 1 of 3 runs collapsed"),
+        ({"at1": {"saturated": True}}, "at level 0.2 most runs are saturated"),
+        ({"at0": {"saturated": True}}, "at level 0 most runs are saturated"),
+        ({"at2": {"threshold_free": 0.6}}, "it depends on the threshold: from level 0 to 0.4"),
+    ],
+)
+def test_a_gap_that_went_with_the_model_is_no_success(changed, why):
+    assert claimed(FALLING)[::2] == (HOLDS, HOLDS)
+    answer, sentence, costs, said = claimed(FALLING, **changed)
+    assert answer == UNTOLD
+    assert why in sentence
+    if "at2" not in changed:  # the smallest dose is at .3 at most, so the level behind it counts, and no further one
+        assert costs == UNTOLD
+        assert why in said
+
+
+def test_what_lies_behind_the_bound_changes_nothing():
+    beyond = {"collapsed": ("seed 0: AUC 0.50",), "saturated": True, "threshold_free": 9.0}
+    assert claimed(FALLING, at3=beyond)[0] == HOLDS
+    assert claimed(FALLING, smallest=(0.9, 0.8, 1.0), at3=beyond)[0] == FAILS
+    # Not known without a threshold: no objection.
+    assert claimed(FALLING, **{f"at{at}": {"threshold_free": math.nan} for at in range(4)})[0] == HOLDS
+
+
+@pytest.mark.parametrize("start", [None, 0.1])
+def test_where_nothing_was_to_correct_nothing_is_told(start):
+    nothing, little = {0.0: 0.0, 0.2: 0.0, 0.6: 0.0}, {0.0: 0.0105, 0.2: 0.005, 0.6: 0.0}
+    within = {"at0": {"gap": 0.012, "gap_low": 0.005, "gap_high": 0.019}}
+    for gaps, changed, raw, why in (
+        (nothing, {}, None, "at level 0 includes 0"),
+        (little, within, None, "at level 0 is within 0.02 already"),
+        (FALLING, {}, (0.0, -0.1, 0.1), "of the raw arm includes 0"),
+        (FALLING, {}, (0.01, 0.005, 0.015), "of the raw arm is within 0.02 already"),
+    ):
+        answer, sentence, costs, said = claimed(gaps, start=start, raw=raw, **changed)
+        assert answer == costs == UNTOLD
+        assert why in sentence
+        assert why in said
+    assert claimed(FALLING, start=start, raw=(0.4, 0.3, 0.5))[0] == HOLDS
 
 
 # The whole way

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +14,15 @@ from hypothesis import strategies as st
 from score_sim import TERMS, Arm, items, simulate, stick
 
 from evenset.data.errors import InputError
-from evenset.finetune.judging.design import design
+from evenset.finetune.judging.design import Cell, contrast_of, design
 from evenset.finetune.judging.gaps import decided, measure
+from evenset.finetune.judging.grouping import groups_of
 from evenset.finetune.judging.inference import Clusters
 from evenset.finetune.judging.measures import Downstream
 from evenset.finetune.judging.measures_amplification import directions
 from evenset.finetune.judging.measures_calibration import binned, recalibrated
-from evenset.finetune.judging.measures_spread import shrink
-from evenset.finetune.judging.scores import Run, ScoreSet, read
+from evenset.finetune.judging.measures_spread import mean_square_gap, shrink
+from evenset.finetune.judging.scores import Run, ScoreSet, align, normalise, read
 from evenset.finetune.judging.tables import CellContrasts, rates
 from evenset.finetune.judging.verdict import verify
 from evenset.finetune.judging.yardstick import Yardstick, tpr_yardstick
@@ -242,6 +244,50 @@ def test_the_mean_square_gap_of_equal_groups_is_zero_on_average_where_the_plain_
     assert np.mean(plain) > 5 * error
 
 
+def gaps_over_seeds(rng: np.random.Generator, truth: np.ndarray, *, seeds: int, sd: float, rows: int = 200):
+    """The measure for groups whose rates each seed moves by its own luck."""
+    groups = len(truth)
+    every = np.arange(groups * rows)
+    cells = [Cell(f"g{at}", None, every[at * rows : (at + 1) * rows]) for at in range(groups)]
+    rests = [Cell("", None, np.setdiff1d(every, cell.rows)) for cell in cells]
+    gap = tuple(contrast_of(pair, np.array([1.0, -1.0]), every[None]) for pair in zip(cells, rests, strict=True))
+    luck = rng.normal(0, sd, (seeds, groups)) if sd else np.zeros((seeds, groups))
+    rate = np.repeat(0.3 + truth + luck, rows, axis=1)
+    hits = (rng.random(rate.shape) < rate).astype(float)
+    yardstick = SimpleNamespace(kind="fpr", used=tuple(cell.group for cell in cells))
+    plan = SimpleNamespace(stick=yardstick, cells=cells, rows=every, codes=every[None])
+    measured = SimpleNamespace(design=plan, hits_of=lambda runs: hits[list(runs)])
+    return mean_square_gap(measured, SimpleNamespace(gap=gap), range(seeds))
+
+
+@pytest.mark.parametrize("seeds", [2, 8])
+@pytest.mark.parametrize("sd", [0.0, 0.05, 0.1])
+def test_the_mean_square_gap_is_the_mean_models_and_not_the_luck_of_seeds(seeds, sd):
+    found = [gaps_over_seeds(np.random.default_rng(at), np.zeros(12), seeds=seeds, sd=sd).interval for at in range(40)]
+    values = np.array([one.estimate for one in found])
+    assert abs(values.mean()) < 3.5 * values.std(ddof=1) / math.sqrt(len(values))
+    # A square that keeps the luck of seeds is 12/11 squared times sd ** 2 too large.
+    assert abs(values.mean()) < max(0.1 * sd**2 if seeds > 2 else 0.3 * sd**2, 2e-4)
+    assert sum(one.low > 0 for one in found) <= 3  # a one-sided error of 2.5 % in 40
+
+
+def test_the_mean_square_gap_covers_a_true_one():
+    truth = np.linspace(-0.12, 0.12, 12)
+    right = np.mean(np.square(truth * 12 / 11))  # a group against the mean of the other eleven
+    found = [gaps_over_seeds(np.random.default_rng(at), truth, seeds=6, sd=0.04).interval for at in range(40)]
+    assert np.mean([one.estimate for one in found]) == pytest.approx(right, rel=0.1)
+    assert sum(one.low <= right <= one.high for one in found) >= 35
+    assert sum(one.low > 0 for one in found) >= 35
+
+
+def test_covariances_add_up_to_the_variance_of_the_sum():
+    rng = np.random.default_rng(0)
+    for codes in (np.arange(60)[None], np.array([np.arange(60) // 5, np.arange(60) % 7])):
+        clusters, influences = Clusters.of(codes), rng.normal(size=(4, 60))
+        assert clusters.covariance(influences).sum() == pytest.approx(clusters.variance(influences.sum(axis=0)))
+        assert clusters.covariance(influences[:1])[0, 0] == pytest.approx(clusters.variance(influences[0]))
+
+
 def test_the_worst_gap_is_drawn_in_and_named(toxic):
     shifted = simulate(
         np.random.default_rng(1), {"raw": Arm(0.0, shift={"gay": 0.9})}, seeds=3, skeletons=150, rows=200
@@ -406,6 +452,25 @@ def test_a_copy_of_other_rows_is_refused(toxic):
     alone = dataclasses.replace(toxic, items={k: v for k, v in toxic.items.items() if k != "test"})
     with pytest.raises(InputError, match="copy of the test rows"):
         prepared(alone, stick())
+
+
+def test_groups_of_a_copy_are_those_of_the_row_as_it_was_where_text_tells_them(tmp_path):
+    rows = []
+    for at in range(400):
+        she, label = at % 2 == 0, ("nurse", "surgeon")[at // 2 % 2]
+        other = {"nurse": "surgeon", "surgeon": "nurse"}[label]
+        for split, text in (("test", "She" if she else "He"), ("test.swapped", "He" if she else "She"),
+                            ("test.scrubbed", "They")):  # fmt: skip
+            turned = split != "test" and she  # only rows about women are turned
+            rows.append({"arm": "m", "upstream": "x", "seed": 0, "split": split, "id": str(at), "label": label,
+                         "prediction": other if turned else label, "text": f"{text} works"})  # fmt: skip
+    scores = align(normalise(pa.Table.from_pylist(rows), groups=groups_of("pronouns")))
+    assert scores.items["test.swapped"].member("he")[0], "the row about a woman reads as one about a man"
+    verdict = verify(scores, tpr_yardstick({"nurse": (90, 40), "surgeon": (40, 160)}), bootstrap=0)
+    by = {row["group"]: (row["became"], row["n"], row["rate"]) for row in verdict.gaps[0].flips}
+    assert by == {"she": ("he", 200, 1.0), "he": ("she", 200, 0.0)}
+    # Scrubbed text names nobody, so its gap has to be read by who the row was about.
+    assert verdict.gaps[0].measures["scrubbed_gap"]["n"] == 400
 
 
 # In the verdict

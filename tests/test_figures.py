@@ -15,6 +15,7 @@ from evenset.finetune.figures import draw_all
 from evenset.finetune.figures.common import named
 from evenset.finetune.figures.gaps import draw_gaps
 from evenset.finetune.figures.imbalance import draw_imbalance
+from evenset.finetune.figures.tradeoff import draw_tradeoff
 
 pytest.importorskip("matplotlib")
 
@@ -113,7 +114,7 @@ def test_dose_curves(tmp_path):
     _, texts, title, described = words(written[0])
     assert title == "To bring the gap within 0.1 of 0 it takes: pre-trained: level 0.75; from scratch: level 0.75"
     assert "from scratch" in texts
-    assert "smallest dose, 95 %, open" in texts
+    assert "smallest dose within, 95 %; no end: no level is enough" in texts
     assert "smallest dose 0.75 (0.50 to beyond)" in described
     nothing = dose()
     nothing["curves"] = nothing["curves"][:1]
@@ -190,6 +191,38 @@ def test_thirty_arms_under_two_upstreams(tmp_path):
     _, texts, _, _ = words(tmp_path / "gaps.svg")
     assert texts.count("raw") == 2
     assert {"pretrained", "random"} <= set(texts)
+
+
+def test_pretrained_stands_first_and_what_was_not_kept_is_not_called_kept(tmp_path):
+    found = verdict()
+    raw = next(gap for gap in found["gaps"] if gap["role"] == "base")
+    keys = {"base_gap": 0.8, "guard_state": "unresolved", "guard_loss": 0.009, "decision": "unclear"}
+
+    def drawn(pretrained, random):
+        arms, gaps = [], []
+        for up, changed in (("random", random), ("noise", {"gap": 0.7}), ("pretrained", pretrained)):
+            arm = found["arms"][0] | {"arm": "balance", "upstream": up} | keys | changed
+            arms.append(arm)
+            gaps += [raw | {"arm": "raw", "upstream": up, "gap": 0.8},
+                     raw | {"arm": "balance", "role": "arm", "upstream": up, "gap": arm["gap"]}]  # fmt: skip
+        with base.style():
+            draw_tradeoff(found | {"arms": arms, "gaps": gaps}, tmp_path)
+            if not (tmp_path / "gaps.svg").exists():
+                draw_gaps(found | {"arms": arms, "gaps": gaps}, tmp_path)
+        return words(tmp_path / "tradeoff.svg")
+
+    passed = {"gap": 0.01, "guard_state": "passed", "guard_loss": 0.0}
+    _, texts, title, _ = drawn({"gap": 0.4}, passed)
+    assert title == ("balance, pretrained: gap 0.80 to 0.40, macro-F1 0.009 lower; that macro-F1 is kept is not shown")
+    ups = ("pretrained", "noise", "random")
+    assert [text for text in texts if text in ups] == list(ups)
+    assert [text for text in words(tmp_path / "gaps.svg")[1] if text in ups] == list(ups)
+    lost = drawn({"gap": 0.4, "guard_state": "failed"}, passed)[2]
+    assert lost == "No arm of pretrained has a smaller gap with macro-F1 shown to be kept"
+    kept = drawn({"gap": 0.4, "guard_state": "passed"}, passed)[2]
+    assert kept == "balance, pretrained has the smallest gap at no loss of macro-F1: 0.80 to 0.40"
+    same = drawn({"gap": 0.4, "guard_loss": -0.0001}, passed)[2]
+    assert "macro-F1 the same; that macro-F1 is kept is not shown" in same
 
 
 def test_the_same_verdict_gives_the_same_bytes(tmp_path):

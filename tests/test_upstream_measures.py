@@ -339,7 +339,7 @@ def test_weights_of_a_classifier_are_put_on_the_body_and_a_tied_head_follows(mas
     for name in TARGETS:
         np.testing.assert_allclose(found.per_template[name], right.per_template[name], atol=1e-6)
     assert found.upstream == "noise"
-    assert any("head" in note for note in found.notes)
+    assert any("head is tied to the word embeddings, so it follows theirs" in note for note in found.notes)
     assert max(abs(found.scores[name] - before.scores[name]) for name in TARGETS) > 0.01
     assert measure_upstream(masked, targets=TARGETS) == before, "the model has its own weights back"
 
@@ -361,6 +361,21 @@ def test_weights_of_a_causal_classifier(causal):
     found = measure_upstream(causal, targets=TARGETS, weights=other.state_dict())
     right = measure_upstream((twin, causal.tokenizer), targets=TARGETS)
     assert found.scores == pytest.approx(right.scores, abs=1e-6)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_which_head_other_weights_are_asked_through_is_said(causal, tied):
+    model = wild(transformers.LlamaForCausalLM(transformers.LlamaConfig(**{
+        **causal.model.config.to_dict(), "tie_word_embeddings": tied,
+    })))  # fmt: skip
+    lm = LanguageModel.of(model, causal.tokenizer)
+    state = {name: value + 1 for name, value in model.model.state_dict().items()}
+    before = model.lm_head.weight.detach().clone()
+    with lm.wearing(state):
+        assert torch.equal(model.lm_head.weight, before) is not tied
+    (note,) = (note for note in measure_upstream(lm, targets=TARGETS, weights=state).notes if "head" in note)
+    assert ("follows theirs" in note) is tied
+    assert note.endswith("is the released one") is not tied
 
 
 def test_weights_of_an_encoder_without_head(headless, masked):

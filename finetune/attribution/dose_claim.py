@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 SHIFT = 0.4
 """20 % of the way from one full correlation (0) to the other (2): two of the ten steps of Wang and Russakovsky."""
 
+_SAME = 1e-9  # levels closer than this are one
+
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 
 
@@ -62,11 +64,21 @@ def claims(report: DoseReport, *, start: float | None = None) -> tuple[Claim, ..
     The claim is about levels from full correlation over balance to its mirror image, a range of 2; a shift of 20 % is
     0.4 of it. In the first form the gap must come within the margin by that shift. In the second, a pre-trained model
     may need so much more dose than one trained from scratch. An interval wholly on one side of the bound decides.
+
+    Nothing can be told where nothing was to correct: the gap of the raw arm, or at the level of the raw data, may be 0
+    or is within the margin. Nor from levels at which runs are no models (collapsed, or saturated, where every gap is
+    near 0 by itself), nor where the slope without a threshold goes the other way.
     """
     if report.key != "level":
         return ()
     found = [_enough(report, curve, start) for curve in report.curves]
-    found += [_costs(one) for one in report.differences if one.second == "random"]
+    by = {curve.upstream: curve for curve in report.curves}
+    for one in report.differences:
+        if one.second == "random":
+            first, second = by[one.first], by[one.second]
+            # All levels that a smallest dose may hang on, or all where it may be beyond them.
+            found.append(_costs(one, (_in_doubt(report, first, start, first.smallest.high),
+                                      _in_doubt(report, second, start, second.smallest.high))))  # fmt: skip
     return tuple(found)
 
 
@@ -78,11 +90,8 @@ def _enough(report: DoseReport, curve: Curve, start: float | None) -> Claim:
     last = curve.points[-1].level
     if bound > last:
         answer, sentence = UNTOLD, f"the levels end at {last:g}, before the {bound:.2g} that would tell"
-    elif start is None and curve.points[0].gap_low <= 0 <= curve.points[0].gap_high:
-        answer, sentence = (
-            UNTOLD,
-            f"at level {begin:g} the interval of the gap includes 0: nothing to correct was shown",
-        )
+    elif doubt := _in_doubt(report, curve, start, bound):
+        answer, sentence = UNTOLD, doubt
     else:
         answer = _side(dose.low, dose.high, bound)
         sentence = f"a gap within {margin:g} takes level {spanned(dose.estimate, dose.low, dose.high)}"
@@ -92,9 +101,45 @@ def _enough(report: DoseReport, curve: Curve, start: float | None) -> Claim:
     )  # fmt: skip
 
 
-def _costs(one: Difference) -> Claim:
+def _in_doubt(report: DoseReport, curve: Curve, start: float | None, bound: float) -> str:
+    """Why nothing can be told from the levels up to a bound; "" where it can."""
+    begin = curve.points[0].level if start is None else start
+    # Between two levels the gap at the beginning is at most that at the level before.
+    first = next((point for point in reversed(curve.points) if point.level <= begin + _SAME), curve.points[0])
+    shown = [(f"at level {first.level:g}", first.gap_low, first.gap_high)]
+    shown += [] if curve.raw is None else [("of the raw arm", *curve.raw[1:])]
+    for where, low, high in shown:
+        if low <= 0 <= high:
+            return f"the interval of the gap {where} includes 0: nothing to correct was shown"
+        if max(-low, high) <= report.margins.margin:
+            return f"the gap {where} is within {report.margins.margin:g} already: there was nothing to correct"
+    # The curve up to the bound is drawn to the first level that is not below it.
+    beyond = next((point for point in curve.points if point.level >= bound - _SAME), curve.points[-1])
+    for point in curve.points:
+        if point.level > beyond.level:
+            break
+        if point.collapsed:
+            runs = f"{len(point.collapsed)} of {len(curve.seeds)} runs"
+            return f"at level {point.level:g} {runs} collapsed: of no model there is a gap to read"
+        if point.saturated:
+            return f"at level {point.level:g} most runs are saturated: most rates are at 0 or 1, whatever the data"
+    last = next((point for point in reversed(curve.points) if point.level <= bound + _SAME), first)
+    fell, free = first.gap - last.gap, first.threshold_free - last.threshold_free
+    if fell * free < 0:
+        return (
+            f"it depends on the threshold: from level {first.level:g} to {last.level:g} the gap goes from "
+            f"{first.gap:+.3f} to {last.gap:+.3f}, without a threshold from {first.threshold_free:+.3f} to "
+            f"{last.threshold_free:+.3f}"
+        )
+    return ""
+
+
+def _costs(one: Difference, doubts: tuple[str, str]) -> Claim:
     answer = _side(one.smallest_low, one.smallest_high, SHIFT)
-    found = (
+    told = [f"{_titled(up)}: {doubt}" for up, doubt in zip((one.first, one.second), doubts, strict=True) if doubt]
+    if told:
+        answer = UNTOLD
+    found = "; ".join(told) or (
         "one or both never come within the margin"
         if math.isnan(one.smallest_low)
         else f"it needs {spanned(one.smallest, one.smallest_low, one.smallest_high, signed=True)} levels more"

@@ -17,6 +17,7 @@ GREY, LIGHT, BAND = "#595959", "#8c8c8c", "#dde3ea"
 SMALL = 9.0
 
 PASSED = ("shrunk-meaningfully", "shrunk", "no-gap")
+RELEASED = ("pretrained", "none")  # upstreams as they are had; "none" is a model without pre-training to vary
 GUARDS = {"auc": "AUC", "macro_f1": "macro-F1"}
 
 Json = Mapping[str, Any]
@@ -59,6 +60,17 @@ def named(text: object, width: int = 26) -> str:
 def arm_name(arm: str, upstream: str, *, several: bool, width: int = 26) -> str:
     """An arm, and its upstream where there are several."""
     return named(f"{arm}, {upstream}" if several else arm, width)
+
+
+def ordered(upstreams: Sequence[str]) -> list[str]:
+    """Each upstream once: as released first, from scratch last.
+
+    Examples
+    --------
+    >>> ordered(["noise", "random", "pretrained", "noise"])
+    ['pretrained', 'noise', 'random']
+    """
+    return sorted(dict.fromkeys(upstreams), key=lambda up: (up == "random", up not in RELEASED))
 
 
 def number(value: float) -> str:
@@ -193,6 +205,6 @@ def what_gap(verdict: Json) -> str:
     return "gap: false-positive rate\nper unit of log ratio in raw data"
 
 
-__all__ = ["BAND", "BLACK", "GREY", "GUARDS", "LIGHT", "PASSED", "SMALL", "WIDTH", "Json", "along", "arm_name",
-           "colour", "drawn", "footnote", "halo", "known", "marker", "named", "number", "place",
+__all__ = ["BAND", "BLACK", "GREY", "GUARDS", "LIGHT", "PASSED", "RELEASED", "SMALL", "WIDTH", "Json", "along",
+           "arm_name", "colour", "drawn", "footnote", "halo", "known", "marker", "named", "number", "ordered", "place",
            "what_gap"]  # fmt: skip

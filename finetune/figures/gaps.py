@@ -20,6 +20,7 @@ from .common import (
     known,
     named,
     number,
+    ordered,
     what_gap,
 )
 
@@ -49,7 +50,7 @@ def draw_gaps(verdict: Json, folder: str | Path) -> list[Path]:
     judged = {(arm["arm"], arm["upstream"]): arm for arm in verdict.get("arms") or ()}
     placebos = {(gap["arm"], gap["upstream"]): gap for gap in gaps if gap.get("role") == "placebo"}
     rows: list[tuple[str, Json | None]] = []
-    ups = list(dict.fromkeys(gap["upstream"] for gap in shown))
+    ups = ordered([gap["upstream"] for gap in shown])
     for up in ups:
         if len(ups) > 1:
             rows.append((up, None))

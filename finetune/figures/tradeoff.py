@@ -11,6 +11,7 @@ from .common import (
     GREY,
     GUARDS,
     LIGHT,
+    RELEASED,
     SMALL,
     Json,
     along,
@@ -23,6 +24,7 @@ from .common import (
     marker,
     named,
     number,
+    ordered,
     place,
     what_gap,
 )
@@ -52,7 +54,7 @@ def draw_tradeoff(verdict: Json, folder: str | Path) -> list[Path]:
     shown = [gap for gap in gaps if gap.get("role") != "placebo"]
     if len(shown) < 2:
         return []
-    ups = list(dict.fromkeys(gap["upstream"] for gap in shown))
+    ups = ordered([gap["upstream"] for gap in shown])
     judged = {(arm["arm"], arm["upstream"]): arm for arm in verdict.get("arms") or ()}
     title = _title(verdict, guard, judged)
     worth = GUARDS.get(guard, guard)
@@ -140,19 +142,29 @@ def _front(gap: Json, shown: Sequence[Json], guard: str) -> bool:
 
 def _title(verdict: Json, guard: str, judged: dict[tuple[str, str], Json]) -> str:
     worth = GUARDS.get(guard, guard)
-    kept = [
+    ups = ordered([up for _, up in judged])
+    # What a reader will use is the released model; others are told of where there is none.
+    about = ups[:1] if ups and ups[0] in RELEASED else ups
+    smaller = [
         arm
-        for arm in judged.values()
-        if arm.get("guard_state") == "passed" and known(arm.get("gap"), arm.get("base_gap"))
-        and abs(arm["gap"]) < abs(arm["base_gap"])
-    ]  # fmt: skip
-    several = len({up for _, up in judged}) > 1
-    if kept:
-        best = min(kept, key=lambda arm: abs(arm["gap"]) / max(abs(arm["base_gap"]), 1e-12))
-        name = arm_name(best["arm"], best["upstream"], several=several)
-        return f"{name} has the smallest gap at no loss of {worth}: {number(best['base_gap'])} to {number(best['gap'])}"
+        for (_, up), arm in judged.items()
+        if up in about and known(arm.get("gap"), arm.get("base_gap")) and abs(arm["gap"]) < abs(arm["base_gap"])
+    ]
+    kept = [arm for arm in smaller if arm.get("guard_state") == "passed"]
+    open_ = [arm for arm in smaller if arm.get("guard_state") != "failed" and known(arm.get("guard_loss"))]
+    if kept or open_:
+        best = min(kept or open_, key=lambda arm: abs(arm["gap"]) / max(abs(arm["base_gap"]), 1e-12))
+        name = arm_name(best["arm"], best["upstream"], several=len(ups) > 1)
+        moved = f"{number(best['base_gap'])} to {number(best['gap'])}"
+        if kept:
+            return f"{name} has the smallest gap at no loss of {worth}: {moved}"
+        lost = best["guard_loss"]
+        turn = "lower" if lost > 0 else "higher"
+        change = f"{worth} {number(abs(lost))} {turn}" if abs(lost) >= 0.0005 else f"{worth} the same"
+        return f"{name}: gap {moved}, {change}; that {worth} is kept is not shown"
     if judged:
-        return f"No arm has a smaller gap with {worth} shown to be kept"
+        whose = f" of {named(ups[0])}" if len(about) < len(ups) else ""
+        return f"No arm{whose} has a smaller gap with {worth} shown to be kept"
     return f"Gap and {worth} of {named(len(verdict.get('gaps') or ()))} arms"
 
 

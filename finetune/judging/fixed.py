@@ -38,6 +38,8 @@ class Fixed:
         Version.
     earlier : tuple of mapping
         What stood there before, where it was changed after runs were made.
+    late : bool
+        Whether there were runs already, and no record of what was fixed before them.
     """
 
     yardstick: Mapping[str, Any]
@@ -48,6 +50,7 @@ class Fixed:
     git: str | None = None
     evenset: str = ""
     earlier: tuple[Mapping[str, Any], ...] = ()
+    late: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The contents of the file; `from_dict` reads them back."""
@@ -65,6 +68,7 @@ class Fixed:
             git=record.get("git"),
             evenset=str(record.get("evenset", "")),
             earlier=tuple(record.get("earlier", ())),
+            late=bool(record.get("late", False)),
         )
 
     def notes(self) -> tuple[str, ...]:
@@ -79,6 +83,8 @@ class Fixed:
         found: list[str] = []
         for record in self.earlier:
             found += self.changes(Fixed.from_dict(record))
+        if self.late:
+            found.append(f"no record although runs exist: {FILE} was missing or broken, so what held is not known")
         said = list(dict.fromkeys(found))
         return (f"not fixed before training: {'; '.join(said)}",) if said else ()
 
@@ -92,6 +98,11 @@ class Fixed:
         if before.seeds and self.seeds and before.seeds != self.seeds:
             one, two = len(before.seeds), len(self.seeds)
             found.append(f"seeds were {one} and are {two}" if one != two else "the seeds are others")
+        # Files of before say nothing of seeds.
+        if before.seeds and before.screening_seeds != self.screening_seeds:
+            one, two = len(before.screening_seeds), len(self.screening_seeds)
+            changed = f"screening seeds were {one} and are {two}"
+            found.append(changed if one != two else "the screening seeds are others")
         if before.choose != self.choose:
             found.append(f"choose was {str(before.choose).lower()} and is {str(self.choose).lower()}")
         if before.yardstick != self.yardstick:
@@ -124,8 +135,8 @@ def fix(
     choose : bool
         Whether an arm will be chosen.
     begun : bool
-        Whether there are runs already that count: then a change is kept beside what stood there, and is said with
-        every verdict.
+        Whether any run is finished already, of whatever arm or seed, since the test rows were seen then: a change is
+        kept beside what stood there, and is said with every verdict, as is that nothing stood there.
 
     Returns
     -------
@@ -146,10 +157,12 @@ def fix(
     if begun and before is not None:
         if now.changes(before):
             last = {key: value for key, value in before.to_dict().items() if key != "earlier"}
-            now = dataclasses.replace(now, earlier=(*before.earlier, last))
+            now = dataclasses.replace(now, earlier=(*before.earlier, last), late=before.late)
         else:
             # Nothing is another than it was: what stands there was written before the first run, and is kept.
             return before
+    elif begun:
+        now = dataclasses.replace(now, late=True)
     write_json(path, now.to_dict())
     return now
 

@@ -85,6 +85,23 @@ class Clusters:
             terms.append(sign * float(sums @ sums) * count / (count - 1))
         return max(math.fsum(terms), *terms[: self.ways])
 
+    def covariance(self, influences: Floats) -> Floats:
+        """Covariances of several estimates, a row each; the variance of their sum is that of `variance`.
+
+        Examples
+        --------
+        >>> rows = Clusters.of(np.arange(3)[None, :])
+        >>> rows.covariance(np.array([[0.1, 0.0, -0.1], [0.2, -0.2, 0.0]])).round(3).tolist()
+        [[0.03, 0.03], [0.03, 0.12]]
+        """
+        if self.n < 2:
+            return np.full((len(influences), len(influences)), math.nan)
+        terms = []
+        for sign, codes, count in self.parts:
+            sums = np.array([np.bincount(codes, weights=one, minlength=count) for one in influences])
+            terms.append(sign * (sums @ sums.T) * count / (count - 1))
+        return np.asarray(max(np.sum(terms, axis=0), *terms[: self.ways], key=np.sum))
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,12 +50,21 @@ def ready(scores: ScoreSet, measured: Measured) -> Copies:
         return Copies({})
     plan, notes = measured.design, []
     designs = {}
+    seen = _as_test(scores)
     for name in ("test", scrubbed):
         try:
-            designs[name] = design(scores, plan.stick, positive=plan.positive, split=name)
+            designs[name] = design(seen, plan.stick, positive=plan.positive, split=name)
         except InputError as error:
             notes.append(f"no gap on split {name}: {str(error).removeprefix('yardstick: ')}")
     return Copies(designs, tuple(notes[:1]))  # both have the same rows, so the same reason
+
+
+def _as_test(scores: ScoreSet) -> ScoreSet:
+    """With groups and clusters of the test rows on their copies: where groups are read from text, a copy's are gone."""
+    test, name = scores.items.get("test"), COPIES["scrubbed"]
+    if test is None:
+        return scores
+    return replace(scores, items={**scores.items, name: replace(test, changed=scores.items[name].changed)})
 
 
 def _same(copy: Items, test: Items | None, name: str) -> None:
@@ -111,7 +120,7 @@ def _decisions(scores: ScoreSet, measured: Measured, split: str, runs: Sequence[
 
 def _on_scrubbed(scores: ScoreSet, measured: Measured, copies: Copies, runs: Sequence[int]) -> dict[str, Stat]:
     name = COPIES["scrubbed"]
-    items, positive = scores.items[name], measured.design.positive
+    items, positive = scores.items["test"], measured.design.positive
     clusters = Clusters.of(items.clusters)
     called = _decisions(scores, measured, name, runs)
     found = {}
@@ -143,9 +152,10 @@ def _on_swapped(
     scores: ScoreSet, measured: Measured, runs: Sequence[int]
 ) -> tuple[dict[str, Stat], tuple[dict[str, Any], ...]]:
     name, positive = COPIES["swapped"], measured.design.positive
-    items = scores.items[name]
+    # Of the test rows, whose groups are those of the rows as they were: a swapped text is of the other group.
+    items, changed = scores.items["test"], scores.items[name].changed
     # Where a file does not say which rows changed, all count: the rate is then too low, and a note says so.
-    rows = np.arange(items.n) if items.changed is None else np.flatnonzero(items.changed)
+    rows = np.arange(items.n) if changed is None else np.flatnonzero(changed)
     if not len(rows):
         return {}, ()
     before, after = (_decisions(scores, measured, split, runs)[:, rows] for split in ("test", name))

@@ -34,23 +34,28 @@ def mean_square_gap(measured: Measured, contrasts: CellContrasts, runs: Sequence
 
     Notes
     -----
-    ``mean_i (gap_i^2 - V_i)``, ``V_i`` the variance over clusters of test rows: without it a model without any gap has
-    one of ``mean V_i``. Its interval is the delta method's, which is short where all gaps are near 0.
+    Of the mean model: what single seeds have of gaps by luck is no gap of it. The square of a group's gap is the mean
+    product of the gaps of two different seeds (a U-statistic, without the variance over seeds that a square has), less
+    the covariance over clusters of test rows that such a pair shares. One seed's square keeps what that seed has by
+    luck. The interval is of its first-order terms, ``2 mean_i gap_i d_i`` for each seed's and each cluster's deviation
+    ``d``, taken at the gaps as measured: where all gaps are near 0 it is wide rather than short.
     """
     plan = measured.design
     used = [at for at in _used(measured) if contrasts.gap[at] is not None]
     if len(used) < 2:
         return None
-    hits = measured.hits_of(runs)
-    values, influence, touched = np.zeros(len(runs)), np.zeros(len(plan.rows)), np.zeros(len(plan.rows), dtype=bool)
+    hits, n = measured.hits_of(runs), len(runs)
+    values, influence, touched = np.zeros(n), np.zeros(len(plan.rows)), np.zeros(len(plan.rows), dtype=bool)
+    # Ordered pairs of different seeds; with one seed its square.
+    pairs = (np.ones((n, n)) - np.eye(n)) / (n * (n - 1)) if n > 1 else np.ones((1, 1))
     for at in used:
         contrast = contrasts.gap[at]
         assert contrast is not None
         touched[contrast.rows] = True
-        for number, gap in enumerate(contrast.values(hits)):
-            share = contrast.influence(hits[number])
-            values[number] += (gap**2 - contrast.clusters.variance(share)) / len(used)
-            influence[contrast.rows] += 2 * gap * share / (len(used) * len(runs))
+        gap, share = contrast.values(hits), np.array([contrast.influence(one) for one in hits])
+        square = gap @ pairs @ gap - (pairs * contrast.clusters.covariance(share)).sum()
+        values += (square + 2 * gap.mean() * (gap - gap.mean())) / len(used)
+        influence[contrast.rows] += 2 * (pairs @ gap) @ share / len(used)
     rows = np.flatnonzero(touched)
     return Stat(values, influence[rows], Clusters.of(plan.codes[:, rows]), len(rows))
 

@@ -77,7 +77,8 @@ def measure_upstream(
         "auto": with a language-model head pronoun ranking for professions and negativity for groups; else association.
     weights : mapping, or iterable of mappings, optional
         State of the model's body to measure instead of its own, as `Checkpoint.weights` gives it; the language-model
-        head stays. Of several, such as draws of noise, the mean is told. An iterable is read one by one.
+        head stays, but one tied to the word embeddings follows theirs. Of several, such as draws of noise, the mean is
+        told. An iterable is read one by one.
     upstream : str
         What these weights are called in the result.
     templates : path, optional
@@ -132,9 +133,8 @@ def measure_upstream(
     states: Iterable[Weights | None] = [None]
     if weights is not None:
         states = [cast("Weights", weights)] if isinstance(weights, Mapping) else weights
-        notes += ["these weights are of the model's body; its language-model head is the released one"] * (
-            lm.kind != "encoder" and chosen != "association"
-        )
+        if lm.kind != "encoder" and chosen != "association":
+            notes.append(_head(lm))
     found: list[Floats] = []
     for state in states:
         with lm.wearing(state):
@@ -150,6 +150,17 @@ def measure_upstream(
         np.stack(found), names, sentences.templates, kind=chosen, model=lm.name, axis=axis, upstream=upstream,
         unit=_unit(chosen, sentences, lm.kind, groups=about_groups(axis), prior=prior), notes=notes, seed=seed,
     )  # fmt: skip
+
+
+def _head(lm: LanguageModel) -> str:
+    """Which language-model head other weights of the body are asked through."""
+    out, embeddings = lm.model.get_output_embeddings(), lm.model.get_input_embeddings()
+    if out is not None and out.weight is embeddings.weight:
+        return (
+            "these weights are of the model's body; its language-model head is tied to the word embeddings, so it "
+            "follows theirs, and only what else the head has is as released"
+        )
+    return "these weights are of the model's body; its language-model head is the released one"
 
 
 def _opened(model: str | LanguageModel | tuple[Any, Any], device: str) -> LanguageModel:
