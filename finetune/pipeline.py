@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..data.config import Config, VerdictConfig
 from ..data.errors import EvensetError
@@ -117,6 +117,7 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
             "model": config.finetune.model,
             "bootstrap_rows": workshop.bootstrap,
             "data": dict(task.inputs),
+            "trained_on": _trained_on(trained),
             "fixed": {key: value for key, value in fixed.to_dict().items() if key != "yardstick"},
             **({} if choice is None else {"choice": choice.to_dict()}),
         },
@@ -237,6 +238,12 @@ def _trained(workshop: Workshop, out: Path, jobs: list[Job], going: Going) -> It
     yield from workshop.work(
         stacks, told=lambda some, done, total: going.steps([str(job) for job in some], done, total)
     )
+
+
+def _trained_on(trained: Trained) -> list[Mapping[str, Any]]:
+    """Where the runs were made, which need not be where they are judged: each machine and set of versions once."""
+    found = [trained.store.record(job).get("environment") for job in trained.jobs]
+    return [one for at, one in enumerate(found) if one and one not in found[:at]]
 
 
 def margins_of(settings: VerdictConfig) -> Margins:
