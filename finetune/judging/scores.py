@@ -340,6 +340,8 @@ def _constant(value: object, kind: pa.DataType, n: int) -> pa.Array:
 
 
 def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_floating(column.type):  # what pandas and numpy write for nothing
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     # A label that pandas turned into 1.0 is the label "1": the audit writes it so, and they must meet.
     if pa.types.is_floating(column.type) and pc.all(pc.equal(column, pc.round(column)), skip_nulls=True).as_py():
         column = column.cast(pa.int64())
