@@ -62,7 +62,7 @@ def test_a_misspelt_column_brings_a_suggestion() -> None:
 
 
 def test_scores_or_predictions_are_needed_and_either_is_enough() -> None:
-    with pytest.raises(InputError, match=r'"score" .* or "predicted"'):
+    with pytest.raises(InputError, match=r'"score" .* or "prediction"'):
         read(foreign(score=[]))
     scores = read(foreign(score=[], predicted=["0", "1", "1", "1"]))
     assert not scores.score
