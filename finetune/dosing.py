@@ -79,8 +79,8 @@ def run_doses(
     )
     stick = yardstick_of(dosed_config, task, report)
     design(empty_scores(task.splits, labels=task.labels, positive=task.positive), stick)
-    report.save(out / AUDIT)
     fix_yardstick(dosed_config, task, stick, out)
+    report.save(out / AUDIT)
     trained = train(dosed_config, out, task=task, progress=progress)
     notes = [*task.notes, *made.notes, *_size_notes(made, sizes), *left, *trained.notes]
     if made.axis not in (task.axis, config.verdict.axis):

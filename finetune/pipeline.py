@@ -94,8 +94,8 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
     design(empty_scores(task.splits, labels=task.labels, positive=task.positive), stick)
     if config.verdict.choose:
         check(task, stick)
-    report.save(out / AUDIT)
     fixed = fix_yardstick(config, task, stick, out)
+    report.save(out / AUDIT)
     if write_curated:
         _write_curated(config, task, out, progress)
     settings, choice = config.verdict, None
@@ -262,6 +262,8 @@ def yardstick_of(config: Config, task: Task, report: AuditReport) -> sticks.Yard
 def fix_yardstick(config: Config, task: Task, stick: sticks.Yardstick, out: Path) -> Fixed:
     """Write the yardstick with the margins, before any training."""
     jobs, workshop = expand(config), Workshop.open(config, out, task=task)
+    begun = any(workshop.store.find(job, workshop.inputs(job)).state == "done" for job in jobs)  # finds the model, too
+    out.mkdir(parents=True, exist_ok=True)
     return fix(
         out / YARDSTICK,
         stick,
@@ -269,7 +271,7 @@ def fix_yardstick(config: Config, task: Task, stick: sticks.Yardstick, out: Path
         seeds=sorted({job.seed for job in jobs if not job.screening}),
         screening_seeds=sorted({job.seed for job in jobs if job.screening}),
         choose=config.verdict.choose,
-        begun=any(workshop.store.find(job, workshop.inputs(job)).state == "done" for job in jobs),
+        begun=begun,
     )
 
 

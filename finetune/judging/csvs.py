@@ -81,7 +81,7 @@ def read_csv(path: Path, kinds: Mapping[str, pa.DataType]) -> pa.Table:
     return table
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> gzip.GzipFile | IO[bytes]:
     return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
