@@ -17,6 +17,7 @@ from .judging import fixed as fixed_before
 from .judging import yardstick as sticks
 from .judging.decide import Margins
 from .judging.design import design
+from .judging.files import left_out
 from .judging.fixed import Fixed, fix
 from .judging.verdict import Verdict, verify
 from .progress import Going, Progress, say
@@ -124,6 +125,7 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
     )
     if idle := sorted(set(config.upstream) - {job.upstream for job in jobs}):
         said.append(f"no arm asks for upstream {', '.join(idle)}, so nothing was trained from it")
+    said += left_out(verdict, stick, scores)
     verdict = replace(verdict, notes=(*task.notes, *fixed.notes(), *trained.notes, *verdict.notes, *said))
     verdict.save(out)
     return verdict

@@ -100,7 +100,7 @@ def verify_files(
     said = (*(() if record is None else record.notes()), *changed, *_never_true(scores))
     kept = [note for note in verdict.notes if "seeds without a pair" not in note]
     lacking = _lacking(scores, base_arm, () if record is None else record.screening_seeds)
-    return dataclasses.replace(verdict, notes=(*said, *kept, *lacking, *_left_out(verdict, stick, scores)))
+    return dataclasses.replace(verdict, notes=(*said, *kept, *lacking, *left_out(verdict, stick, scores)))
 
 
 def _record(paths: Sequence[str | Path], yardstick: str | Path | None) -> Fixed | None:
@@ -202,7 +202,7 @@ def _lacking(scores: ScoreSet, base_arm: str, screening: Sequence[int]) -> list[
     return said
 
 
-def _left_out(verdict: Verdict, stick: Yardstick, scores: ScoreSet) -> list[str]:
+def left_out(verdict: Verdict, stick: Yardstick, scores: ScoreSet) -> list[str]:
     """What has no part in the gap for another reason than those that the restricted yardstick names; a note each."""
     of_terms = stick.kind == "fpr"
     known = {entry.name for entry in stick.entries}
