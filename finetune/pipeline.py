@@ -17,6 +17,7 @@ from .judging import fixed as fixed_before
 from .judging import yardstick as sticks
 from .judging.decide import Margins
 from .judging.design import design
+from .judging.files import left_out
 from .judging.fixed import Fixed, fix
 from .judging.verdict import Verdict, verify
 from .progress import Going, Progress, say
@@ -89,12 +90,13 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
     report = audit.run(
         task.train, config.data.axes, rules=config.check, reference=config.reference, seed=0, progress=progress
     )
-    report.save(out / AUDIT)
-    stick, fixed = _fix_yardstick(config, task, report, out)
-    # Test rows that cannot show the gap are refused now, not after hours of training.
+    stick = yardstick_of(config, task, report)
+    # Rows that cannot show the gap are refused now, not after hours of training, and before anything is written.
     design(empty_scores(task.splits, labels=task.labels, positive=task.positive), stick)
     if config.verdict.choose:
         check(task, stick)
+    fixed = fix_yardstick(config, task, stick, out)
+    report.save(out / AUDIT)
     if write_curated:
         _write_curated(config, task, out, progress)
     settings, choice = config.verdict, None
@@ -122,6 +124,9 @@ def run(config: Config, out: str | Path, *, progress: Progress | None = None, wr
             **({} if choice is None else {"choice": choice.to_dict()}),
         },
     )
+    if idle := sorted(set(config.upstream) - {job.upstream for job in jobs}):
+        said.append(f"no arm asks for upstream {', '.join(idle)}, so nothing was trained from it")
+    said += left_out(verdict, stick, scores)
     verdict = replace(verdict, notes=(*task.notes, *fixed.notes(), *trained.notes, *verdict.notes, *said))
     verdict.save(out)
     return verdict
@@ -256,23 +261,30 @@ def margins_of(settings: VerdictConfig) -> Margins:
     )
 
 
-def _fix_yardstick(config: Config, task: Task, report: AuditReport, out: Path) -> tuple[sticks.Yardstick, Fixed]:
-    """Take the yardstick from the audit of the raw rows, and write it with the margins before any training."""
-    stick = sticks.load(
+def yardstick_of(config: Config, task: Task, report: AuditReport) -> sticks.Yardstick:
+    """The yardstick of the raw training rows, from their audit."""
+    return sticks.load(
         report.to_dict(), axis=task.axis, measure=config.verdict.measure, with_ambiguous=config.verdict.ambiguous
     )
+
+
+def fix_yardstick(config: Config, task: Task, stick: sticks.Yardstick, out: Path) -> Fixed:
+    """Write the yardstick with the margins, before any training."""
     jobs, workshop = expand(config), Workshop.open(config, out, task=task)
-    fixed = fix(
+    for job in jobs:
+        workshop.inputs(job)  # finds the model, or says that there is none before anything is written
+    # Of any arm and seed: whatever was scored has shown the test rows.
+    begun = any(workshop.store.folder.glob("*/*/*.scores.parquet"))
+    out.mkdir(parents=True, exist_ok=True)
+    return fix(
         out / YARDSTICK,
         stick,
         margins_of(config.verdict),
         seeds=sorted({job.seed for job in jobs if not job.screening}),
         screening_seeds=sorted({job.seed for job in jobs if job.screening}),
         choose=config.verdict.choose,
-        # Of any arm and seed: whatever was scored has shown the test rows.
-        begun=any(workshop.store.folder.glob("*/*/*.scores.parquet")),
+        begun=begun,
     )
-    return stick, fixed
 
 
 def _write_curated(config: Config, task: Task, out: Path, progress: Progress | None) -> None:

@@ -135,6 +135,11 @@ def test_a_test_set_that_cannot_show_the_gap_is_refused_before_anything_is_train
     pq.write_table(table.take(pa.array(range(0, table.num_rows, 37))), tmp_path / "few.parquet")
     with pytest.raises(InputError, match="under 30 harmless test rows"):
         pipeline.run(make_config(files, probe__path=str(tmp_path / "few.parquet")), tmp_path / "out")
+    # Nothing stands there that would hold the mended config to what was refused; neither does it for a slip in a name.
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="no installed package carries a model"):
+        pipeline.run(make_config(files, finetune__model="package:nope"), tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_what_is_trained_on_is_what_was_written(finished, files):

@@ -62,7 +62,7 @@ def test_a_misspelt_column_brings_a_suggestion() -> None:
 
 
 def test_scores_or_predictions_are_needed_and_either_is_enough() -> None:
-    with pytest.raises(InputError, match=r'"score" .* or "predicted"'):
+    with pytest.raises(InputError, match=r'"score" .* or "prediction"'):
         read(foreign(score=[]))
     scores = read(foreign(score=[], predicted=["0", "1", "1", "1"]))
     assert not scores.score
@@ -76,7 +76,7 @@ def test_a_score_that_is_no_number_names_arm_seed_and_row(bad: float | None) -> 
 
 
 def test_a_prediction_left_out_is_named() -> None:
-    with pytest.raises(InputError, match=r'"predicted" is empty.*arm raw.*id "b"'):
+    with pytest.raises(InputError, match=r'no prediction.*arm raw.*id "b"'):
         read(foreign(predicted=["0", None, "1", "1"]))
 
 

@@ -20,6 +20,7 @@ from evenset.data.errors import InputError
 from evenset.finetune.judging.design import design
 from evenset.finetune.judging.files import verify_files
 from evenset.finetune.judging.gaps import measure
+from evenset.finetune.judging.headline import headline, short
 from evenset.finetune.judging.report import verdict_table
 from evenset.finetune.judging.scores import read
 from evenset.finetune.judging.thresholds import equal_error, moved, rules
@@ -293,3 +294,161 @@ def test_the_verdict_does_not_hang_on_names_of_terms():
         assert getattr(two, name) == pytest.approx(getattr(one, name))
     for name, there in one.measures.items():
         assert two.measures[name]["change"] == pytest.approx(there["change"])
+
+
+# What is said first, and what is never silent
+
+
+def shown(verdict, width=80):
+    text = io.StringIO()
+    Console(file=text, width=width).print(verdict_table(verdict))
+    return text.getvalue()
+
+
+def judged(arms, **options):
+    scores = simulate(np.random.default_rng(1), arms, seeds=3, skeletons=40)
+    return verify(scores, stick(), bootstrap=0, measures=False, **options)
+
+
+def test_the_first_line_is_the_answer():
+    arms = {"raw": Arm(0.9), "mend": Arm(0.1), "mend~placebo": Arm(0.9, placebo_of="mend"), "same": Arm(1.2)}
+    verdict = judged(arms)
+    by_name = {arm.arm: arm for arm in verdict.arms}
+    lost = dataclasses.replace(by_name["mend"], decision="unclear", guard="auc", guard_loss=0.0312)
+    none = dataclasses.replace(verdict, arms=(by_name["same"], lost))
+    said = headline(none)
+    assert said.startswith("None of 2 arms is certified; the gap fell most with mend: ")
+    assert said.endswith(f"{short(lost.base_gap)} → {short(lost.gap)}, at a loss of .031 AUC.")
+    passed = dataclasses.replace(lost, decision="shrunk")
+    # Arms of the pre-trained model come first, whatever the order of the file.
+    other = dataclasses.replace(passed, arm="other", upstream="random")
+    said = headline(dataclasses.replace(verdict, arms=(other, passed)))
+    assert said.startswith("Certified: mend (pretrained) (")
+    assert said.endswith("of 2 arms.")
+    assert said.index("mend") < said.index("other")
+    assert shown(none).startswith("None of 2 arms is certified;")
+    one = judged({"raw": Arm(0.5)})
+    gap = one.gaps[0]
+    assert headline(one) == f"The gap of raw is {short(gap.gap)} [{short(gap.gap_low)} to {short(gap.gap_high)}]."
+
+
+def test_runs_that_are_no_models_are_said_first(tmp_path):
+    rows = jobs()
+    tables = [{**rows, "prediction": np.full(N, "nurse"), "arm": np.full(N, arm)} for arm in ("raw", "fix")]
+    both = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    verdict = verdict_of(both, JOBS_AUDIT, tmp_path)
+    text = shown(verdict)
+    assert text.startswith("All 2 runs of raw and fix predict one class or guess: nothing can be judged.")
+    assert "kept" not in text
+
+
+@pytest.mark.parametrize("width", [32, 40, 60, 71, 72, 80, 120])
+def test_nothing_is_cut_however_narrow_the_terminal(width):
+    arms = {"raw": Arm(0.9), "mend": Arm(0.1), "mend~placebo": Arm(0.9, placebo_of="mend"), "a-long-name" * 4: Arm(1.2)}
+    for verdict in (judged(arms), judged({"raw": Arm(0.5)})):
+        text = shown(verdict, width)
+        assert max(map(len, text.splitlines())) <= width
+        assert "…" not in text
+        for arm in verdict.arms:
+            assert arm.decision in text
+            for value in (arm.base_gap, arm.gap, arm.gap_low, arm.gap_high, arm.reduction, arm.reduction_low):
+                assert short(value) in text
+        for row in verdict.gaps[0].groups if not verdict.arms else ():
+            assert f"{row.rate:.3f} [{row.low:.3f}, {row.high:.3f}]" in text
+
+
+@pytest.mark.parametrize("nothing", ["nan", "", "None", "NA"])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_prediction_that_is_none_is_no_wrong_answer(nothing, form, tmp_path):
+    rows = jobs()
+    rows["prediction"] = np.where(np.arange(N) == 7, nothing, rows["prediction"].astype(object))
+    with pytest.raises(InputError, match=r'no prediction.*id "7"'):
+        verdict_of({**rows, "prediction": rows["prediction"].tolist()}, JOBS_AUDIT, tmp_path, form=form)
+
+
+def test_predictions_of_a_label_that_no_row_has_are_counted(tmp_path):
+    rows = jobs()
+    rows["prediction"] = np.where(np.arange(N) < 9, "pilot", rows["prediction"].astype(object)).tolist()
+    notes = verdict_of(rows, JOBS_AUDIT, tmp_path).notes
+    assert any(note.startswith(f'9 of {N} predictions are "pilot"') for note in notes)
+
+
+def arms_of(rows, **arms):
+    """The same predictions for several arms and seeds."""
+    parts = [
+        {**rows, "arm": np.full(N, arm), "seed": np.full(N, seed)} for arm, seeds in arms.items() for seed in seeds
+    ]
+    return {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
+
+
+def test_seeds_that_an_arm_lacks_are_no_screening_seeds(tmp_path):
+    verdict = verdict_of(arms_of(jobs(), raw=range(4), fix=range(2)), JOBS_AUDIT, tmp_path)
+    assert "arm fix lacks seeds 2, 3 that raw has: left out of the comparison" in verdict.notes
+    assert not [note for note in verdict.notes if "screening" in note]
+    assert verdict.gaps[-1].seeds == (0, 1, 2, 3)
+
+
+def test_the_untreated_arm_may_have_any_name(tmp_path):
+    rows = arms_of(jobs(), base=range(2), fix=range(2))
+    with pytest.raises(InputError, match=r"arms are base, fix.*--base-arm NAME"):
+        verdict_of(rows, JOBS_AUDIT, tmp_path)
+    assert [arm.arm for arm in verdict_of(rows, JOBS_AUDIT, tmp_path, base_arm="base").arms] == ["fix"]
+
+
+def test_what_the_gap_leaves_out_is_named_with_the_reason(tmp_path):
+    rows = jobs()
+    rows["label"] = np.where(np.arange(N) < 40, "dj", rows["label"].astype(object))
+    rows["label"] = np.where(np.arange(N) // 40 == 1, "poet", rows["label"]).tolist()
+    rows["group"] = np.where(np.arange(N) % 50 == 49, "they", rows["group"].astype(object)).tolist()
+    audit = tpr_yardstick({"nurse": (90, 40), "surgeon": (40, 160), "dj": (3, 20), "pilot": (50, 90)})
+    notes = verdict_of(rows, audit, tmp_path).notes
+    assert "left out of the gap, under 30 training rows in a group: dj" in notes
+    assert "left out of the gap, not in the training data's yardstick: poet" in notes
+    assert "left out of the gap, under 30 test rows in a group: pilot" in notes
+    assert "groups that the gap does not compare: they" in notes
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("id,label,score\n1,0,0.5\n2,caf\xe9,0.5\n".encode("latin-1"), "line 3 is not valid UTF-8"),
+        ("id,label,score\n1,0,0.5\n".encode("utf-16"), "UTF-16"),
+        (b"id,label,score\n1,0,0.5\n" + b"x" * 9_000_000 + b",1,0.5\n", 'row 2, column "id" holds 9,000,000 bytes'),
+    ],
+)
+def test_a_csv_that_is_none_is_refused_with_its_line(content, said, tmp_path):
+    file = tmp_path / "scores.csv"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        read(file)
+
+
+def test_the_yardstick_is_a_file_or_a_folder_with_one(tmp_path):
+    verdict_of(jobs(), JOBS_AUDIT, tmp_path)
+    scores = tmp_path / "scores.parquet"
+    assert verify_files([scores], tmp_path, settings=VerdictConfig()).gaps
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other.json").write_text("[1]")
+    for path, said in {"nope.json": "no such file", "empty": "no audit.json", "other.json": "holds no yardstick",
+                       "scores.parquet": "no JSON"}.items():  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            verify_files([scores], tmp_path / path, settings=VerdictConfig())
+    # What was asked to be judged is missed before what it is judged by.
+    with pytest.raises(InputError, match=r"gone\.csv: no such file"):
+        verify_files([tmp_path / "gone.csv"], tmp_path / "nope.json", settings=VerdictConfig())
+
+
+def test_a_matplotlib_that_cannot_be_loaded_costs_the_figures_and_nothing_else(tmp_path, capsys, monkeypatch):
+    verdict_of(jobs(), JOBS_AUDIT, tmp_path)
+
+    def broken():
+        raise ImportError("numpy.core is gone")
+
+    monkeypatch.setattr("evenset.audit.figures.style", broken)
+    code = invoke(["verify", str(tmp_path / "scores.parquet"), "--yardstick", str(tmp_path), "--measure", "tpr",
+                   "--out", str(tmp_path / "out")])  # fmt: skip
+    said = capsys.readouterr()
+    assert code == 0
+    assert said.out.startswith("The gap of mine is ")
+    assert "no figures: " in said.err
+    assert (tmp_path / "out" / "verdict.json").is_file()

@@ -27,7 +27,7 @@ def draw_all(result: Mapping[str, Any], folder: str | Path) -> list[Path]:
     Raises
     ------
     InputError
-        When matplotlib is not installed, or the folder cannot be written.
+        When matplotlib is not installed or cannot be loaded, or the folder cannot be written.
 
     Examples
     --------
@@ -48,8 +48,11 @@ def draw_all(result: Mapping[str, Any], folder: str | Path) -> list[Path]:
         raise InputError(MISSING)
     written: list[Path] = []
     # Names in scripts that the font lacks are boxes in the PNG and text in the SVG: no reason for a warning.
-    with style(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing", category=UserWarning)
-        for draw in (draw_gaps, draw_tradeoff, draw_imbalance, draw_shares, draw_doses):
-            written += draw(result, folder)
+    try:
+        with style(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"Glyph .* missing", category=UserWarning)
+            for draw in (draw_gaps, draw_tradeoff, draw_imbalance, draw_shares, draw_doses):
+                written += draw(result, folder)
+    except ImportError as error:
+        raise InputError(f"matplotlib is installed but cannot be loaded ({error})") from error
     return written

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from ...data.errors import InputError, suggest
 from .scores import SPLITS, Bools, Floats, Ints, Items, Run, ScoreSet
 
+_NOTHING = ("", "nan", "none", "null", "na", "n/a", "<na>")  # unless a row has it as its label
 _UNIT = "\x1f"  # never typed by people, so joining a list with it loses nothing
 
 
@@ -58,6 +59,10 @@ def aligned(table: pa.Table) -> ScoreSet:
     label_codes, label_values = _codes(both)
     labels = tuple(label_values.to_pylist())
     label, predicted = label_codes[: part.num_rows], label_codes[part.num_rows :]
+    true = set(np.unique(label).tolist())
+    for code, name in enumerate(labels):
+        if code not in true and name.strip().casefold() in _NOTHING:
+            predicted = np.where(predicted == code, -1, predicted)
     pattern, patterns = _list_codes(part.column("groups"), as_set=True)
     way, ways = _list_codes(part.column("cluster"), as_set=False)
     changed = part.column("changed").cast(pa.int8()).fill_null(-1).to_numpy().astype(np.int64)
@@ -94,7 +99,7 @@ def aligned(table: pa.Table) -> ScoreSet:
             _complete(~np.isfinite(scores[name]), "score is not a finite number", runs, items[name], name)
         if has_predicted:
             predictions[name] = predicted[grid]
-            _complete(predictions[name] < 0, '"predicted" is empty, though other rows have it', runs, items[name], name)
+            _complete(predictions[name] < 0, "no prediction, though other rows have one", runs, items[name], name)
     return ScoreSet(runs=runs, items=items, score=scores, predicted=predictions, labels=labels)
 
 

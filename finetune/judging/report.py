@@ -1,4 +1,7 @@
-"""The verdict for people: one table that fits 80 columns, decision first, then a line or two an arm on why."""
+"""The verdict for people: the answer in one sentence, a table with the decision first, a line or two an arm on why.
+
+The table fits 80 columns; where there are fewer, its cells stand below one another and nothing is cut.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .records import ArmVerdict
+from .headline import headline, no_models, short
+from .records import ArmGap, ArmVerdict
 from .verdict import Verdict
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.text import Text
 
+_NARROW = 72
 _STYLES = {
     "shrunk-meaningfully": "bold green",
     "shrunk": "green",
@@ -37,19 +43,8 @@ def _what(verdict: Verdict) -> str:
     return f"recall of {stick.first} minus {stick.second} by the share of {stick.first}, over {len(stick.used)} labels"
 
 
-def _short(value: float) -> str:
-    """Three decimals without what says nothing.
-
-    Examples
-    --------
-    >>> _short(0.1234), _short(-0.02), _short(1.0)
-    ('.123', '-.020', '1.000')
-    """
-    return "?" if math.isnan(value) else f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3f}"
-
-
 def _range(low: float, high: float) -> str:
-    return "" if math.isnan(low) else f"{_short(low)} to {_short(high)}"
+    return "" if math.isnan(low) else f"{short(low)} to {short(high)}"
 
 
 def _name(arm: str, upstream: str) -> str:
@@ -61,14 +56,15 @@ _GUARDS = {"auc": "AUC", "macro_f1": "F1"}
 _STATES = {"passed": "kept", "failed": "lost", "unresolved": "open"}
 
 
-def _cells(arm: ArmVerdict) -> list[str]:
+def _cells(arm: ArmVerdict, *, empty: bool) -> list[str]:
     """What the table says of an arm, two lines a cell."""
-    beyond = "none" if not arm.placebo_arm else _short(arm.placebo_margin)
+    beyond = "none" if not arm.placebo_arm else short(arm.placebo_margin)
+    guards = f"{_GUARDS[arm.guard]} {_STATES[arm.guard_state]}\ngroup {_STATES[arm.worst_group_state]}"
     return [
-        f"{_short(arm.base_gap)} → {_short(arm.gap)}\n{_range(arm.gap_low, arm.gap_high)}",
-        f"{_short(arm.reduction)}\n{_range(arm.reduction_low, arm.reduction_high)}",
+        f"{short(arm.base_gap)} → {short(arm.gap)}\n{_range(arm.gap_low, arm.gap_high)}",
+        f"{short(arm.reduction)}\n{_range(arm.reduction_low, arm.reduction_high)}",
         f"{beyond}\n{_range(arm.placebo_margin_low, arm.placebo_margin_high)}",
-        f"{_GUARDS[arm.guard]} {_STATES[arm.guard_state]}\ngroup {_STATES[arm.worst_group_state]}",
+        "no model" if empty else guards,  # what guesses before and after has nothing to lose
     ]
 
 
@@ -88,13 +84,13 @@ def _worth(arm: ArmVerdict) -> str:
     name, said = _GUARDS[arm.guard], []
     for what, where in ((arm.guard, "test"), (f"{arm.guard}_independent", "with groups and labels independent")):
         if what in arm.utility and not math.isnan(arm.utility[what]["after"]):
-            said.append(f"{_short(arm.utility[what]['before'])} → {_short(arm.utility[what]['after'])} ({where})")
+            said.append(f"{short(arm.utility[what]['before'])} → {short(arm.utility[what]['after'])} ({where})")
     return f"{name} {', '.join(said)}" if said else ""
 
 
 def _moved(arm: ArmVerdict) -> str:
     """The reduction and the decision under each rule for the threshold."""
-    said = [f"{one['rule']} {_short(one['reduction'])} {one['decision']}" for one in arm.thresholds]
+    said = [f"{one['rule']} {short(one['reduction'])} {one['decision']}" for one in arm.thresholds]
     return f"Reduction by threshold: {'; '.join(said)}" if said else ""
 
 
@@ -104,13 +100,13 @@ def _flips(arm: ArmVerdict) -> str:
     if not found:
         return ""
     return (
-        f"Decisions that a swap turns: {_short(found['before'])} → {_short(found['after'])} of {found['n']} rows that "
+        f"Decisions that a swap turns: {short(found['before'])} → {short(found['after'])} of {found['n']} rows that "
         f"it changes (change {_range(found['change_low'], found['change_high'])})"
     )
 
 
 def verdict_table(verdict: Verdict, *, details: bool = True) -> RenderableType:
-    """The verdict as a rich renderable, 80 columns wide at most.
+    """The verdict as a rich renderable, 80 columns wide at most; in a narrower terminal cells are stacked.
 
     Parameters
     ----------
@@ -123,53 +119,110 @@ def verdict_table(verdict: Verdict, *, details: bool = True) -> RenderableType:
     -------
     rich renderable
     """
+    return _Shown(verdict, details=details)
+
+
+class _Shown:
+    """Laid out when it is printed, for only then the width is known."""
+
+    def __init__(self, verdict: Verdict, *, details: bool) -> None:
+        self.verdict, self.details = verdict, details
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.padding import Padding
+        from rich.text import Text
+
+        verdict = self.verdict
+        yield Text(headline(verdict), style="bold")
+        yield Text(f"Gap: {_what(verdict)}. Positive follows the data's own imbalance.")
+        for part in _judged(verdict, options.max_width, details=self.details) if verdict.arms else ():
+            yield Padding(part, 0, expand=False)
+        if not verdict.arms:
+            yield Text("One arm: gaps and no verdict. A verdict needs a base arm, a curated arm and its placebo.")
+            for gap in verdict.gaps:
+                seeds = f"{len(gap.seeds)} seed{'s' * (len(gap.seeds) > 1)}"
+                interval = _span(gap.gap, gap.gap_low, gap.gap_high)
+                yield Text(f"{_name(gap.arm, gap.upstream)}, {seeds}: gap {interval}", style="bold")
+                yield Padding(_rates(gap, options.max_width), 0, expand=False)
+        yield from (Text(f"Note: {note}") for note in verdict.notes)
+
+
+_HEADS = ("Gap, 95 %", "Reduction", "Over placebo", "Guards")
+
+
+def _judged(verdict: Verdict, width: int, *, details: bool) -> list[RenderableType]:
+    """The arms that have a verdict."""
+    from rich.text import Text
+
+    empty = no_models(verdict)
+    rows = [
+        (arm, _cells(arm, empty=bool({(arm.arm, arm.upstream), (verdict.base_arm, arm.upstream)} & empty)))
+        for arm in verdict.arms
+    ]
+    names = [_name(arm.arm, arm.upstream) for arm in verdict.arms]
+    styles = [_STYLES.get(arm.decision, "red") for arm in verdict.arms]
+    heads = [
+        Text.assemble((arm.decision, style), f"\n{name}")
+        for arm, style, name in zip(verdict.arms, styles, names, strict=True)
+    ]
+    parts: list[RenderableType] = [
+        _table(
+            ("Decision, arm", *_HEADS), [(head, *cells) for head, (_, cells) in zip(heads, rows, strict=True)], width
+        )
+    ]
+    for arm, name in zip(verdict.arms, names, strict=True) if details else ():
+        parts.append(Text.assemble((f"{name}: ", "bold"), _why(arm)))
+        parts += [Text(f"  {line}") for line in (_worth(arm), _moved(arm), _flips(arm)) if line]
+    if details:
+        worst = sorted({arm.worst_group for arm in verdict.arms})
+        parts.append(Text(f"Guards: {_GUARDS[verdict.margins.guard]}; group: {', '.join(worst)}, the worst off."))
+    return parts
+
+
+def _rates(gap: ArmGap, width: int) -> RenderableType:
+    """Rates by group of one arm."""
+    from rich.text import Text
+
+    rows: list[tuple[Text, ...] | tuple[Text, str, str, str]] = []
+    for row in gap.groups:
+        minus = "" if math.isnan(row.gap) else f"{_number(row.gap)} [{row.gap_low:+.2f}, {row.gap_high:+.2f}]"
+        name = row.group if row.label is None else f"{row.label} / {row.group}"
+        rows.append((Text(name), str(row.n), f"{row.rate:.3f} [{row.low:.3f}, {row.high:.3f}]", minus))
+    return _table(("Group", "Rows", "Rate [95 %]", "Minus the others"), rows, width, right=("Rows",))
+
+
+def _table(
+    heads: Sequence[str], rows: Sequence[Sequence[Text | str]], width: int, *, right: Sequence[str] = ()
+) -> RenderableType:
+    """A table; cells below one another where it does not fit, so that neither a decision nor a number is cut."""
     from rich.console import Group
-    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    parts: list[RenderableType] = [Text(f"Gap: {_what(verdict)}. Positive follows the data's own imbalance.")]
-    if verdict.arms:
+    def widest(values: Sequence[Text | str]) -> int:
+        return max((len(line) for value in values for line in str(value).split("\n")), default=0)
+
+    columns = list(zip(*rows, strict=True))
+    # Names may fold at any place; a decision, the first line of its cell, may not.
+    first = min(22, max((len(str(value).split("\n")[0]) for value in columns[0]), default=0)) if columns else 0
+    needed = first + sum(2 + max(len(head), widest(cells)) for head, cells in zip(heads[1:], columns[1:], strict=False))
+    if width >= _NARROW and needed <= width:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("Decision, arm", overflow="fold", max_width=22)
-        table.add_column("Gap, 95 %", no_wrap=True)
-        table.add_column("Reduction", no_wrap=True)
-        table.add_column("Over placebo", no_wrap=True)
-        table.add_column("Guards", no_wrap=True)
-        for arm in verdict.arms:
-            head = Text(arm.decision, style=_STYLES.get(arm.decision, "red"))
-            head.append(f"\n{_name(arm.arm, arm.upstream)}", style="default")
-            table.add_row(head, *(Text(cell) for cell in _cells(arm)))
-        parts.append(table)
-        for arm in verdict.arms if details else ():
-            parts.append(Text.assemble((f"{_name(arm.arm, arm.upstream)}: ", "bold"), _why(arm)))
-            parts += [Text(f"  {line}") for line in (_worth(arm), _moved(arm), _flips(arm)) if line]
-        if details:
-            worst = sorted({arm.worst_group for arm in verdict.arms})
-            parts.append(Text(f"Guards: {_GUARDS[verdict.margins.guard]}; group: {', '.join(worst)}, the worst off."))
-    else:
-        parts.append(Text("One arm: gaps and no verdict. A verdict needs a base arm, a curated arm and its placebo."))
-        for gap in verdict.gaps:
-            interval = _span(gap.gap, gap.gap_low, gap.gap_high)
-            seeds = f"{len(gap.seeds)} seed{'s' * (len(gap.seeds) > 1)}"
-            parts.append(Text(f"{_name(gap.arm, gap.upstream)}, {seeds}: gap {interval}", style="bold"))
-            table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-            table.add_column("Group", overflow="fold", max_width=26)
-            table.add_column("Rows", justify="right", no_wrap=True)
-            table.add_column("Rate [95 %]", no_wrap=True)
-            table.add_column("Minus the others", no_wrap=True)
-            for row in gap.groups:
-                table.add_row(
-                    Text(row.group if row.label is None else f"{row.label} / {row.group}"),
-                    str(row.n),
-                    Text(f"{row.rate:.3f} [{row.low:.3f}, {row.high:.3f}]"),
-                    ""
-                    if math.isnan(row.gap)
-                    else Text(f"{_number(row.gap)} [{row.gap_low:+.2f}, {row.gap_high:+.2f}]"),
-                )
-            parts.append(table)
-    parts += [Text(f"Note: {note}") for note in verdict.notes]
-    return Padding(Group(*parts), 0, expand=False)
+        table.add_column(heads[0], overflow="fold", max_width=26 if right else 22)
+        for head in heads[1:]:
+            table.add_column(head, no_wrap=True, justify="right" if head in right else "left")
+        for row in rows:
+            table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        return table
+    lines: list[Text] = []
+    for row in rows:
+        lines.append(row[0] if isinstance(row[0], Text) else Text(row[0]))
+        for head, cell in zip(heads[1:], row[1:], strict=True):
+            value, *more = [line for line in str(cell).split("\n") if line] or [""]
+            if value:
+                lines.append(Text(f"  {head.removesuffix(', 95 %').removesuffix(' [95 %]')}: {value}"))
+            lines += [Text(f"    {line}") for line in more]
+    return Group(*lines)
 
 
 def verdict_html(verdict: Verdict) -> str:

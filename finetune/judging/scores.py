@@ -219,16 +219,15 @@ def load(
 
             return normalise(pq.read_table(path), where=str(path), groups=groups)
         if name.endswith((".csv", ".csv.gz")):
-            from pyarrow import csv
+            from .csvs import read_csv
 
             text = ["arm", "upstream", "split", "id", "label", "group", "groups", "cluster", "placebo_of", "text"]
             text += PREDICTED
             kinds = {"seed": pa.int64(), "score": pa.float64(), "changed": pa.bool_()} | dict.fromkeys(
                 text, pa.string()
             )
-            options = csv.ConvertOptions(column_types=kinds, strings_can_be_null=False)
-            return normalise(csv.read_csv(path, convert_options=options), where=str(path), groups=groups)
-    except (pa.ArrowInvalid, OSError) as error:
+            return normalise(read_csv(path, kinds), where=str(path), groups=groups)
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
         raise InputError(f"{path}: cannot be read as scores: {error}") from error
     raise InputError(f"{path}: scores are read from .csv, .csv.gz or .parquet; convert the file to one of these")
 
@@ -281,7 +280,7 @@ def normalise(
         if needed not in names:
             raise InputError(f'{where}: no column "{needed}"; columns are {", ".join(names)}.{suggest(needed, names)}')
     if "score" not in names and "predicted" not in names:
-        raise InputError(f'{where}: needs a column "score" (probability of the positive label) or "predicted"')
+        raise InputError(f'{where}: needs a column "score" (probability of the positive label) or "prediction"')
     defaults = {"arm": "mine", "upstream": "pretrained", "seed": 0, "split": "test"}
     columns = []
     for wanted in SCORES:
@@ -340,6 +339,8 @@ def _constant(value: object, kind: pa.DataType, n: int) -> pa.Array:
 
 
 def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_floating(column.type):  # what pandas and numpy write for nothing
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     # A label that pandas turned into 1.0 is the label "1": the audit writes it so, and they must meet.
     if pa.types.is_floating(column.type) and pc.all(pc.equal(column, pc.round(column)), skip_nulls=True).as_py():
         column = column.cast(pa.int64())

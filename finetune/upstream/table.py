@@ -25,6 +25,18 @@ def _interval(found: Score, digits: int) -> str:
     return "" if math.isnan(found.low) else f"{_number(found.low, digits)} to {_number(found.high, digits)}"
 
 
+def _headline(bias: UpstreamBias, digits: int) -> str:
+    """What was found, in one sentence."""
+    order = sorted(bias.targets.items(), key=lambda item: (-item[1].score, item[0]))
+    if not order:
+        return "Nothing was scored."
+    said = [f"{name} ({_number(found.score, digits)})" for name, found in (order[0], order[-1])]
+    if len(order) == 1:
+        return f"The score of {said[0][:-1]}, {_interval(order[0][1], digits) or 'no interval'})."
+    clear = sum(found.low > 0 or found.high < 0 for _, found in order)
+    return f"Highest is {said[0]}, lowest {said[1]}; {clear} of {len(order)} intervals leave 0 out."
+
+
 def upstream_table(bias: UpstreamBias) -> RenderableType:
     """The scores as a rich renderable, 80 columns wide at most.
 
@@ -52,6 +64,7 @@ def upstream_table(bias: UpstreamBias) -> RenderableType:
     weights = "" if bias.upstream == "pretrained" else f", {bias.upstream}"
     weights += f", mean of {bias.seeds} seeds" if bias.seeds > 1 else ""
     parts: list[RenderableType] = [
+        Text(_headline(bias, digits), style="bold"),
         Text(f"{bias.kind.replace('-', ' ').capitalize()} of {bias.model}{weights}"),
         Text(f"{bias.unit[:1].upper()}{bias.unit[1:]}."),
         table,
