@@ -270,7 +270,7 @@ def test_messages_spell_control_characters_out(odd, here, capsys):
         (["audit", "{one}", "--label", "label"], "has only one class"),
         (["check", "{data}", "--out", "x"], "nothing to check against"),
         (["audit", "{data}", "--axis", "column:grup", "--out", "x"], 'Did you mean "group"'),
-        (["verify", "{data}", "--yardstick", "no.json", "--out", "x"], "no.json: cannot be read"),
+        (["verify", "{data}", "--yardstick", "no.json", "--out", "x"], "no.json: no such file"),
         (["restore", "{data}", "--ledger", "{data}", "--out", "x/y"], "no ledger of evenset"),
         (["sample", "bios", "--rows", "0", "--out", "x"], "0 is not in the range"),
         (["run", "--config", "{outside}", "--out", "x"], 'arm name "../../up"'),

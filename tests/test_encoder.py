@@ -413,7 +413,7 @@ def test_a_package_that_carries_a_model_is_found(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("package:no-such-package", "is not installed"),
+        ("package:no-such-package", "no installed package carries a model"),
         ("package:hypothesis", "carries no model"),
         ("no/such/thing/at/all", "can be no id"),
     ],

@@ -23,6 +23,7 @@ from evenset.data.config import VerdictConfig
 from evenset.data.errors import InputError
 from evenset.finetune.judging.decide import DECISIONS, Evidence, Guard, Margins, decide
 from evenset.finetune.judging.files import verify_files
+from evenset.finetune.judging.fixed import fix
 from evenset.finetune.judging.inference import (
     Clusters,
     Interval,
@@ -634,6 +635,10 @@ def test_seeds_of_the_base_arm_alone_name_the_worst_group(tmp_path: Path) -> Non
     kept = table.filter(pc.or_(pc.equal(table["arm"], "raw"), pc.less(table["seed"], 3)))
     write(kept, tmp_path / "all.scores.parquet")
     (tmp_path / "audit.json").write_text(json.dumps(stick().to_dict()))
+    unsaid = verify_files([tmp_path], tmp_path / "audit.json", settings=VerdictConfig())
+    assert not any(arm.worst_group_source == "screening runs" for arm in unsaid.arms)  # nobody said that they screen
+    record = tmp_path / "yardstick.json"
+    fix(record, stick(), Margins(), seeds=(0, 1, 2), screening_seeds=(3,), choose=False, begun=False)
     verdict = verify_files([tmp_path], tmp_path / "audit.json", settings=VerdictConfig())
     assert all((arm.worst_group, arm.worst_group_source) == ("deaf", "screening runs") for arm in verdict.arms)
     assert all(arm.seeds == (0, 1, 2) for arm in verdict.arms)
