@@ -121,7 +121,8 @@ class FrozenTrainer:
         record = {
             "bootstrap": self._bootstrap, "rows": rows.n, "rows_used": int((weight > 0).sum()),
             "weight_sum": float(weight.sum()), "features": len(head.mean), "pooling": "mean of the last layer",
-            "converged": head.converged, "iterations": head.iterations, **self.checkpoint.described(upstream),
+            "converged": head.model.converged, "iterations": head.model.iterations,
+            **self.checkpoint.described(upstream),
         }  # fmt: skip
         if taken is not None:
             record["upstream"] = record["upstream"] | taken.to_dict()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.errors import InputError
+from . import logistic
+from .logistic import Logistic
 from .rows import Floats, Ints
 
 C = 0.01
@@ -33,33 +33,17 @@ class Head:
     ----------
     mean, scale : numpy.ndarray
         Of each feature over the weighted training rows.
-    coef, intercept : numpy.ndarray
-        Classes × features and classes; for two classes those of the second, one row.
-    classes : numpy.ndarray
-        Label code of each output; labels without a training row have none.
-    n_labels : int
-    converged : bool
-    iterations : int
+    model : Logistic
+        On the standardised features.
     """
 
     mean: Floats
     scale: Floats
-    coef: Floats
-    intercept: Floats
-    classes: Ints
-    n_labels: int
-    converged: bool
-    iterations: int
+    model: Logistic
 
     def probabilities(self, features: npt.NDArray[Any]) -> Floats:
         """Probability of each label, rows × labels; a label that was never trained on has 0."""
-        scores = ((features - self.mean) / self.scale) @ self.coef.T + self.intercept
-        if len(self.classes) == 2:
-            scores = np.hstack([np.zeros_like(scores), scores])
-        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-        found = np.zeros((len(scores), self.n_labels))
-        found[:, self.classes] = odds / odds.sum(axis=1, keepdims=True)
-        return found
+        return self.model.probabilities((features - self.mean) / self.scale)
 
 
 def fit(features: npt.NDArray[Any], code: Ints, weight: Floats, *, n_labels: int) -> Head:
@@ -92,41 +76,25 @@ def fit(features: npt.NDArray[Any], code: Ints, weight: Floats, *, n_labels: int
     >>> head.probabilities(np.array([[2.0]])).round(1).tolist()
     [[0.3, 0.7, 0.0]]
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    rows = np.flatnonzero(weight > 0)
-    if not len(rows):
-        raise InputError("there is no row to train on: the plan dropped all rows, or gave all of them weight 0")
+    rows = logistic.weighted(weight)
     used, own = np.asarray(features, np.float64)[rows], weight[rows]
     scaler = StandardScaler().fit(used, sample_weight=own)
     mean, scale = np.asarray(scaler.mean_, np.float64), np.asarray(scaler.scale_, np.float64)
-    classes = np.unique(code[rows]).astype(np.int64)
-    if len(classes) == 1:
-        coef = np.zeros((1, used.shape[1]))
-        return Head(mean, scale, coef, np.zeros(1), classes, n_labels, converged=True, iterations=0)
-    model = LogisticRegression(C=C, tol=TOLERANCE, max_iter=MAX_ITERATIONS)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.fit((used - mean) / scale, code[rows], sample_weight=own)
-    return Head(
-        mean,
-        scale,
-        coef=np.asarray(model.coef_, np.float64),
-        intercept=np.asarray(model.intercept_, np.float64),
-        classes=classes,
-        n_labels=n_labels,
-        converged=not any(issubclass(entry.category, ConvergenceWarning) for entry in caught),
-        iterations=int(np.max(model.n_iter_)),
-    )
+    settings = {"C": C, "tol": TOLERANCE, "max_iter": MAX_ITERATIONS}
+    return Head(mean, scale, logistic.fit((used - mean) / scale, code[rows], own, n_labels=n_labels, **settings))
 
 
 def save(head: Head, path: Path, **more: Any) -> None:
     """Write a head's arrays, and others beside them, as `.npz`."""
-    from ..data.files import atomic
-
-    names = ("mean", "scale", "coef", "intercept", "classes")
-    own: dict[str, Any] = {name: getattr(head, name) for name in names}
-    with atomic(path) as part, part.open("wb") as handle:
-        np.savez(handle, **own, **more)
+    model = head.model
+    logistic.save(
+        path,
+        mean=head.mean,
+        scale=head.scale,
+        coef=model.coef,
+        intercept=model.intercept,
+        classes=model.classes,
+        **more,
+    )

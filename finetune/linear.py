@@ -5,7 +5,6 @@ Words come from the one tokenizer, so this model sees exactly what audit counted
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ..data.errors import InputError
 from ..data.features import BITS, Matrix, featurise, frequent, narrowed
 from ..data.hashing import hash64
+from . import logistic
+from .logistic import Logistic
 from .rows import Outcome, Split, TrainingRows, counts_of
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -47,33 +47,16 @@ class Fitted:
     ----------
     columns : numpy.ndarray
         Features in use.
-    coef, intercept : numpy.ndarray
-        Classes × features and classes; for two classes those of the second, one row.
-    classes : numpy.ndarray
-        Label code of each output; labels without a training row have none.
-    n_labels : int
-    converged : bool
-    iterations : int
+    model : Logistic
+        On these features.
     """
 
     columns: Ints
-    coef: Floats
-    intercept: Floats
-    classes: Ints
-    n_labels: int
-    converged: bool
-    iterations: int
+    model: Logistic
 
     def probabilities(self, features: Matrix) -> Floats:
         """Probability of each label: rows × labels; a label that was never trained on has 0."""
-        scores = narrowed(features, self.columns) @ self.coef.T + self.intercept
-        if len(self.classes) == 2:
-            scores = np.hstack([np.zeros_like(scores), scores])
-        scores -= scores.max(axis=1, keepdims=True)
-        odds = np.exp(scores)
-        found = np.zeros((scores.shape[0], self.n_labels))
-        found[:, self.classes] = odds / odds.sum(axis=1, keepdims=True)
-        return found
+        return self.model.probabilities(narrowed(features, self.columns))
 
 
 def fit(features: Matrix, code: Ints, weight: Floats, root: npt.NDArray[np.uint64], *, n_labels: int) -> Fitted:
@@ -107,32 +90,14 @@ def fit(features: Matrix, code: Ints, weight: Floats, root: npt.NDArray[np.uint6
     Newton-CG. Of its solvers this one is exact for weights of any size: on 22,767 posts it takes as long as liblinear,
     which penalises the intercept, a third of L-BFGS, and on 20 classes SAG needs ten times longer once weights differ.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
     # Which words count is settled before the bootstrap, by the arm's rows, so that it is the same for all seeds.
     columns = frequent(features, root, least=MIN_ROWS)
-    rows = np.flatnonzero(weight > 0)
-    classes = np.unique(code[rows])
-    if not len(rows):
-        raise InputError("there is no row to train on: the plan dropped all rows, or gave all of them weight 0")
-    if len(classes) == 1:
-        return Fitted(
-            columns, np.zeros((1, len(columns))), np.zeros(1), classes, n_labels, converged=True, iterations=0
-        )
-    model = LogisticRegression(C=C, solver="newton-cg", tol=TOLERANCE, max_iter=MAX_ITERATIONS)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.fit(narrowed(features[rows], columns), code[rows], sample_weight=weight[rows])
-    return Fitted(
-        columns=columns,
-        coef=np.asarray(model.coef_, np.float64),
-        intercept=np.asarray(model.intercept_, np.float64),
-        classes=classes.astype(np.int64),
-        n_labels=n_labels,
-        converged=not any(issubclass(entry.category, ConvergenceWarning) for entry in caught),
-        iterations=int(np.max(model.n_iter_)),
-    )
+    rows = logistic.weighted(weight)
+    model = logistic.fit(
+        narrowed(features[rows], columns), code[rows], weight[rows], n_labels=n_labels,
+        C=C, solver="newton-cg", tol=TOLERANCE, max_iter=MAX_ITERATIONS,
+    )  # fmt: skip
+    return Fitted(columns, model)
 
 
 class LinearTrainer:
@@ -198,8 +163,8 @@ class LinearTrainer:
                 "rows_used": int((weight > 0).sum()),
                 "weight_sum": float(weight.sum()),
                 "features": len(fitted.columns),
-                "converged": fitted.converged,
-                "iterations": fitted.iterations,
+                "converged": fitted.model.converged,
+                "iterations": fitted.model.iterations,
             },
         )
 
@@ -209,13 +174,11 @@ def _text_keys(text: pa.Array) -> npt.NDArray[np.uint64]:
 
 
 def _save(fitted: Fitted, path: Path) -> None:
-    from ..data.files import atomic
-
-    with atomic(path) as part, part.open("wb") as handle:
-        np.savez(
-            handle,
-            columns=fitted.columns,
-            coef=fitted.coef.astype(np.float32),
-            intercept=fitted.intercept,
-            classes=fitted.classes,
-        )
+    model = fitted.model
+    logistic.save(
+        path,
+        columns=fitted.columns,
+        coef=model.coef.astype(np.float32),
+        intercept=model.intercept,
+        classes=model.classes,
+    )

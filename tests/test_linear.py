@@ -98,8 +98,8 @@ def test_the_fit_is_where_the_gradient_vanishes(n_labels):
     off = linear.C * weight[:, None] * (found.probabilities(featurise(rows.text)) - truth)
     off = off[:, 1:] if n_labels == 2 else off
     slack = linear.C * weight.sum() * 10 * linear.TOLERANCE
-    assert found.converged
-    assert np.abs(off.T @ x + found.coef).max() < slack
+    assert found.model.converged
+    assert np.abs(off.T @ x + found.model.coef).max() < slack
     assert np.abs(off.sum(axis=0)).max() < slack
 
 
