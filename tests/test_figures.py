@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from evenset import cli
 from evenset.audit import figures as base
+from evenset.commands.folder import drawn
 from evenset.data.errors import InputError
 from evenset.finetune.figures import draw_all
 from evenset.finetune.figures.common import named
@@ -235,6 +235,6 @@ def test_without_matplotlib_it_is_said_and_nothing_fails(tmp_path, monkeypatch, 
     monkeypatch.setattr(base, "available", lambda: False)
     with pytest.raises(InputError, match="figures need matplotlib"):
         draw_all(verdict(), tmp_path)
-    cli._drawn(verdict(), tmp_path, quiet=False)
+    drawn(verdict(), tmp_path, quiet=False)
     assert "no figures: figures need matplotlib" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -377,28 +377,29 @@ def test_the_bar_shows_megabytes_and_their_rate(monkeypatch):
 
     from rich.console import Console
 
-    from evenset import cli
     from evenset.audit.engine import READING
+    from evenset.commands import screen
+    from evenset.commands.screen import progress_shown
     from evenset.data import display
 
-    screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=100)
-    monkeypatch.setattr(cli, "_stderr", lambda: console)
-    with cli._progress(quiet=False) as update:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=100)
+    monkeypatch.setattr(screen, "stderr", lambda: console)
+    with progress_shown(quiet=False) as update:
         update(READING, 0, 500_000_000)
         for done in range(1, 6):
             time.sleep(0.15)
             update(READING, done * 50_000_000, 500_000_000)
         update("leakage", 1, 3)
         time.sleep(0.15)
-    shown = screen.getvalue()
+    shown = written.getvalue()
     assert display.READING == READING
     assert "250/500 MB" in shown
     assert " MB/s" in shown
     assert " s left" in shown
     assert "1/3" in shown
-    with cli._progress(quiet=True) as update:
+    with progress_shown(quiet=True) as update:
         assert update is None
-    monkeypatch.setattr(cli, "_stderr", lambda: Console(file=io.StringIO()))
-    with cli._progress(quiet=False) as update:
+    monkeypatch.setattr(screen, "stderr", lambda: Console(file=io.StringIO()))
+    with progress_shown(quiet=False) as update:
         assert isinstance(update, display.Lines)  # in a pipe a line now and then, and none of a short command
