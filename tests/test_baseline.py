@@ -147,7 +147,8 @@ def change(low, high, before="pass", **more):
         ("fail", "fail", (0.01, 0.05), ("pass", True)),
         ("fail", "warn", (0.01, 0.05), ("fail", False)),  # it crossed the limit, and has grown for certain
         ("fail", "warn", (-0.01, 0.05), ("pass", True)),
-        ("fail", "fail", (-0.1, 0.15), ("unclear", False)),
+        ("fail", "fail", (-0.1, 0.15), ("pass", True)),
+        ("fail", "fail", (-0.1, 0.25), ("unclear", False)),
         ("unclear", "unclear", (-0.02, 0.02), ("pass", True)),
         ("unclear", "unclear", (0.3, 0.6), ("fail", False)),
     ],
@@ -343,8 +344,11 @@ def test_a_file_that_is_no_baseline_is_refused(main, tmp_path, change, said):
     [
         (lambda c: c["dataset"]["columns"].update(label="toxic"), 'column of the label: "toxic" there, "label" here'),
         (lambda c: c["dataset"]["columns"].update(positive="0"), 'label that counts as positive: "0" there, "1" here'),
-        (lambda c: c["tally"]["lexicons"]["terms"].update(version="0.9"), 'word list "terms": version 0.9 there, '),
-        (lambda c: c["tally"]["lexicons"]["terms"].update(sha256="x"), "other words in one version"),
+        (
+            lambda c: c["tally"]["lexicons"]["identity"].update(version="0.9"),
+            'word list "identity": version 0.9 there, ',
+        ),
+        (lambda c: c["tally"]["lexicons"]["identity"].update(sha256="x"), "other words in one version"),
         (lambda c: c["tally"]["axes"].update(other=c["tally"]["axes"].pop("identity")), 'axis "identity" was not'),
         (lambda c: c["tally"]["axes"]["identity"].update(labels=["a", "b", None]), 'labels: "a", "b" there, "0", "1"'),
         (lambda c: c["tally"].update(edges="9 99 999 9999"), "length buckets"),

@@ -98,7 +98,8 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
       not give, never worse than the level itself is found to be.
     - A level that warns or fails and did not on the baseline, and has grown for certain: what the level says. An exact
       count that has grown likewise.
-    - Grown by less than the first limit of change: pass. Where the level is not inside its limits it is known from the
+    - Grown by less than the first limit of change (by limits that the rule does not give: less than `fail_change`):
+      pass. Where the level is not inside its limits it is known from the
       baseline, and no failure of this change.
     - Else unclear, and so are too few rows that have changed.
     """
@@ -118,7 +119,7 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
     counted = now.low == now.high and known
     if now.status is not None and (worse or counted) and change.low > 0:
         return now.status, False
-    if change.high < min(warn, fail):
+    if change.high < (min(warn, fail) if own else fail):
         return "pass", known
     return "unclear", False
 
@@ -173,9 +174,7 @@ def compare(
     estimate = _growth(now, before, rule)
     grown = _interval(now, before, half, wide)
     if now.measure in QUADRATIC:
-        grown = _of_roots(
-            now, before, grown, min(map(_share, parts), default=0.0) ** 2
-        )
+        grown = _of_roots(now, before, grown, min(map(_share, parts), default=0.0) ** 2)
     fallen = before.estimate - now.estimate - half, before.estimate - now.estimate + half
     if rule.upper is None and rule.lower is not None:
         low, high = fallen
