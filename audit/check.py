@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.errors import InputError
 from .findings import Finding, Status
 from .gate.change import UNCOMPARED, Change, compare, settled
+from .gate.parts import Split
 from .gate.screen import RANK
 from .gate.words import changed, message, nothing, rule_text
 from .measures import known_measure
@@ -291,12 +292,18 @@ class Changes:
     new: Tally
     level: float
     note: str
+    split: Mapping[str, tuple[Split, Split]]
 
     @staticmethod
     def of(report: AuditReport, baseline: Baseline) -> Changes:
         """Compute the findings of the baseline by today's rules."""
         before = baseline.before(report)
-        return Changes(before, baseline.tally, report.tally, report.settings.level, baseline.note(report))
+        settings = report.settings
+        split = {
+            axis: (Split.of(baseline.tally, axis, settings), Split.of(report.tally, axis, settings))
+            for axis in report.tally.axes
+        }
+        return Changes(before, baseline.tally, report.tally, settings.level, baseline.note(report), split)
 
     def change(self, finding: Finding, rule: CheckRule) -> Change | None:
         """The change of one finding; None where the baseline has nothing to compare with."""
@@ -308,7 +315,9 @@ class Changes:
         if on_rows and old is not None and new is not None and not shared(old.prints[ALL], new.prints[ALL]).same:
             old = new = None  # a probe is fitted anew: nothing is known of how two of them go together
         untouched = finding.axis in self.new.cells and _cells(self.old, finding) == _cells(self.new, finding)
-        return compare(finding, before, rule, old=old, new=new, level=self.level, untouched=untouched)
+        split = self.split.get(finding.axis)
+        first = (None, None) if split is None else (split[0].first(finding), split[1].first(finding))
+        return compare(finding, before, rule, old=old, new=new, level=self.level, untouched=untouched, first=first)
 
 
 def _cells(tally: Tally, finding: Finding) -> dict[object, object]:

@@ -228,7 +228,7 @@ class Tally:
         return load(path)
 
 
-_SKETCHES = 64  # so many wait until they are added up
+_SKETCHES = 8  # so many wait until they are added up
 COUNTS = ("rows", "null_texts", "empty_texts", "null_labels", "tokens", "bad_weights")
 
 

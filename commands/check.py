@@ -90,6 +90,8 @@ def check(
     target = config_path or Path("evenset.toml")
     if write_init and target.exists() and not overwrite:
         raise InputError(f"{target}: exists already; --overwrite replaces it.")
+    if write_init and baseline_path is not None:
+        raise InputError("--init writes limits from today's data alone; leave --baseline out")
     if added and baseline_path is None:
         raise InputError("--added needs --baseline: the audit of the rows that were there before")
     if as_json and md == "-":

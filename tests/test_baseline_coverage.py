@@ -5,12 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from evenset.audit import intervals
-from evenset.audit.findings import Finding
-from evenset.audit.gate.change import compare
+from evenset.audit.check import Changes
+from evenset.audit.findings import Settings
+from evenset.audit.gate.parts import Split
+from evenset.audit.measures import findings_of
 from evenset.audit.sketch import ALL, BUCKETS, GROUP_BUCKETS, Print, Sketch
+from evenset.audit.tally import UNIT, AxisNote, Cell, GroupNote, Tally
 from evenset.data.config import CheckRule
 
+SETTINGS = Settings(positive="1")
 RULE = CheckRule(measure="label_log_ratio", warn=0.2, fail=0.5)
 
 
@@ -44,20 +47,21 @@ class Rows:
 
         return Sketch({ALL: of(self.key, BUCKETS), ("a", "g"): of(self.key[self.group], GROUP_BUCKETS)})
 
-    def finding(self, measure):
-        inside, outside = self.label[self.group], self.label[~self.group]
-        x1, n1, x2, n2 = inside.sum(), len(inside), outside.sum(), len(outside)
-        if measure == "label_log_ratio":
-            found = intervals.log_ratio_rates(x1, n1, x2, n2)
-        elif measure == "label_rate_gap":
-            found = intervals.newcombe_difference(x1, n1, x2, n2)
-        elif measure == "label_rate":
-            found = intervals.wilson(x1, n1)
-        elif measure == "representation":
-            found = intervals.wilson(n1, n1 + n2)
-        else:
-            found = intervals.cramers_v([[x1, n1 - x1], [x2, n2 - x2]])[:3]
-        return Finding("a", "g", "1", measure, *(float(end) for end in found), n1, "m")
+    def tally(self):
+        cells = {}
+        for label in (False, True):
+            for group in (False, True):
+                n = int(((self.label == label) & (self.group == group)).sum())
+                cells[str(int(label)), ("g",) if group else (), 0] = Cell(n, n * UNIT, n * UNIT)
+        note = AxisNote("column", {"g": GroupNote()})
+        return Tally((82,), {"a": note}, rows=len(self.key), cells={"a": cells}, sketch=self.sketch())
+
+
+def found(tally, measure):
+    """The finding of the group; of the measure of the whole axis that."""
+    group = None if measure == "cramers_v" else "g"
+    (one,) = [one for one in findings_of(tally, SETTINGS, measures=[measure]) if one.group == group]
+    return one
 
 
 def truth(measure, *, share, rate, base):
@@ -107,7 +111,10 @@ def coverage(measure, kind, old, new, *, n=6000, m=600, times=400, seed=0):
             two = Rows.joined(one.only(slice(m, None)), Rows(rng, m, **new))
         else:
             two = Rows(rng, n, **new)
-        change = compare(two.finding(measure), one.finding(measure), RULE, old=one.sketch(), new=two.sketch())
+        old_tally, new_tally = one.tally(), two.tally()
+        before, now = found(old_tally, measure), found(new_tally, measure)
+        split = {"a": (Split.of(old_tally, "a", SETTINGS), Split.of(new_tally, "a", SETTINGS))}
+        change = Changes({before.id: before}, old_tally, new_tally, 0.95, "", split).change(now, RULE)
         held += change.low <= true <= change.high
         widths.append(change.high - change.low)
     return held / times, float(np.mean(widths))

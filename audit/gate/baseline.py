@@ -83,7 +83,7 @@ class Baseline:
             tally = snapshot.read(content["tally"])
             found = {one["id"]: _finding(one) for one in content["findings"] if one["measure"] in _OUTSIDE}
             return Baseline(str(path), dict(content["dataset"]), tally, found)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise InputError(f"--baseline {place}: damaged ({type(error).__name__}: {error}); {_AGAIN}") from None
 
     def before(self, report: AuditReport) -> dict[str, Finding]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..findings import LEVEL, Finding, Status, rounded
 from ..intervals import z_of
-from ..sketch import ALL, Print, Shared, Sketch, shared
+from ..sketch import ALL, Shared, Sketch, shared
 
 if TYPE_CHECKING:
     from ...data.config import CheckRule
@@ -133,6 +132,7 @@ def compare(
     new: Sketch | None,
     level: float = LEVEL,
     untouched: bool = False,
+    first: tuple[float | None, float | None] = (None, None),
 ) -> Change:
     """The change of a finding.
 
@@ -148,23 +148,30 @@ def compare(
         Confidence level.
     untouched : bool
         Whether the counts of the group are what they were.
+    first : (float or None, float or None)
+        The share of the first set of rows (the group) in the variance before and now (`parts.Split`).
 
     Notes
     -----
     Var(new - old) = V_old + V_new - 2 Cov. With N_o and N_n rows of which k are shared, and σ² the smaller of V_o N_o
     and V_n N_n, Cov = σ² k / (N_o N_n): exact for means of rows of one distribution, so nested additions have V_old -
-    V_new. k is that of the part of the rows (the group, the rows without it) that gives the smallest covariance. V is
-    the square of the longer arm of each interval over z. Where an interval holds 0, the interval of the growth of the
+    V_new. Of two sets of rows (the group and the rows without it) each has its own k and its share of the variances;
+    where the shares are not known, the set with the smaller covariance stands for both. V is the square of the longer
+    arm of each interval over z. Where an interval holds 0, the interval of the growth of the
     absolute value holds what either sign would give.
     """
-    parts = _parts(now, old, new, untouched) if old is not None and new is not None else []
-    same = bool(parts) and all(part.same for part in parts)
-    if same and _equal(now, before):
+    equal = _equal(now, before)
+    parts = _parts(now, old, new, untouched, equal) if old is not None and new is not None else []
+    if equal and parts and all(part.same for part in parts):
         return Change(before, 0.0, 0.0, 0.0, same=True, paired=True)
     z = z_of(level)
     v_old, v_new = (max(one.estimate - one.low, one.high - one.estimate, 0.0) ** 2 / z**2 for one in (before, now))
-    shares = [_covariance(v_old, v_new, part, quadratic=now.measure in QUADRATIC) for part in parts]
-    covariance = min(shares, default=0.0)
+    if first[0] is not None and first[1] is not None and len(parts) == 2:
+        split = zip(parts, (first[0], 1 - first[0]), (first[1], 1 - first[1]), strict=True)
+        covariance = sum(_covariance(v_old * one, v_new * two, part, quadratic=False) for part, one, two in split)
+    else:
+        each = (_covariance(v_old, v_new, part, quadratic=now.measure in QUADRATIC) for part in parts)
+        covariance = min(each, default=0.0)
     if not math.isfinite(v_old + v_new):
         return Change(
             before, _growth(now, before, rule), math.nan, math.nan, same=False, paired=bool(parts), untouched=untouched
@@ -243,11 +250,11 @@ def _equal(now: Finding, before: Finding) -> bool:
     )
 
 
-def _parts(finding: Finding, old: Sketch, new: Sketch, untouched: bool) -> list[Shared]:  # noqa: FBT001
+def _parts(finding: Finding, old: Sketch, new: Sketch, untouched: bool, equal: bool) -> list[Shared]:  # noqa: FBT001
     """The parts of the rows on which a finding rests, as far as there are prints of them."""
     everything = old.prints[ALL], new.prints[ALL]
     whole = shared(*everything)
-    if whole.same or finding.group is None or not finding.axis:
+    if (whole.same and equal) or finding.group is None or not finding.axis:
         return [whole]
     names = [(finding.axis, group) for group in finding.group.split("/")]
     if not all(name in old.prints and name in new.prints for name in names):
@@ -255,11 +262,14 @@ def _parts(finding: Finding, old: Sketch, new: Sketch, untouched: bool) -> list[
     found: list[Shared] = []
     for name in names:
         one, two = old.prints.get(name), new.prints.get(name)
-        if one is None or two is None:
-            return [whole] if untouched else [Shared(whole.old, whole.new, 0.0, same=False)]
-        found.append(_at_least(shared(one, two), whole))
+        if one is None or two is None:  # so few rows that there is no print of them
+            found.append(Shared(finding.n, finding.n, float(finding.n) if untouched else 0.0, same=untouched))
+        else:
+            found.append(_at_least(shared(one, two), whole))
     if len(names) == 1 and finding.measure not in _OF_GROUP:
-        found.append(_at_least(shared(*_rest(everything, old.prints[names[0]], new.prints[names[0]])), whole))
+        one, two = old.prints.get(names[0]), new.prints.get(names[0])
+        rest = everything if one is None or two is None else (everything[0] - one, everything[1] - two)
+        found.append(_at_least(shared(*rest), whole))
     return found
 
 
@@ -267,7 +277,3 @@ def _at_least(part: Shared, whole: Shared) -> Shared:
     """No more rows of a part can have gone than of the whole."""
     rows = max(part.rows, part.old - (whole.old - whole.rows), 0.0)
     return Shared(part.old, part.new, min(rows, part.old, part.new), part.same)
-
-
-def _rest(everything: Sequence[Print], one: Print, two: Print) -> tuple[Print, Print]:
-    return everything[0] - one, everything[1] - two

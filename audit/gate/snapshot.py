@@ -90,6 +90,10 @@ def read(values: Mapping[str, Any]) -> Tally:
 
 def _cells(axis: Mapping[str, Any]) -> dict[CellKey, Cell]:
     labels, patterns = axis["labels"], [tuple(pattern) for pattern in axis["patterns"]]
+    if not all(label is None or isinstance(label, str) for label in labels):
+        raise ValueError("labels are texts")
+    if unknown := {group for pattern in patterns for group in pattern} - set(axis["groups"]):
+        raise ValueError(f"rows of groups that it does not name: {sorted(map(str, unknown))[:3]}")
     table: dict[CellKey, Cell] = {}
     for one in axis["cells"].split():
         label, pattern, bucket, rows, w, w2 = (int(number) for number in one.split(","))
