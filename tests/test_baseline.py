@@ -369,6 +369,26 @@ def test_a_baseline_without_leakage_cannot_judge_it(main):
     assert report
 
 
+def test_leakage_of_unchanged_data_has_not_changed_and_of_others_is_independent(tmp_path):
+    rule = CheckRule(measure="leakage_auc", axis="pronouns", fail=0.55)
+    draw = random.Random(3)
+    table = {"text": [], "label": []}
+    for k in range(400):
+        who, what = draw.choice([("She", "nurse"), ("He", "judge")])
+        table["text"].append(f"{who} works as a {what if draw.random() < 0.8 else 'clerk'} in town {k % 60}")
+        table["label"].append(str(draw.random() < 0.5))
+    data = Dataset.of(pa.table(table), text="text", label="label")
+    report = run(data, ["pronouns"], rules=[rule], measures=["counts", "leakage"])
+    report.save(tmp_path)
+    assert check(report, [rule]).status == "fail"
+    result = check(report, [rule], baseline=Baseline.load(tmp_path))
+    assert result.status == "pass"
+    assert all(case.known and case.change.high == 0 for case in result.cases)
+    other = Dataset.of(pa.table(table).slice(20), text="text", label="label")
+    later = run(other, ["pronouns"], rules=[rule], measures=["counts", "leakage"])
+    assert not any(case.change.paired for case in check(later, [rule], baseline=Baseline.load(tmp_path)).cases)
+
+
 def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     import pyarrow.csv
 

@@ -106,7 +106,7 @@ def test_a_folder_of_another_run_is_not_touched(folder, here, capsys):
         (["curate", "--config", "{config}", "--plan", "weigh"], "needs --out DIR"),
         (["restore", "nothing.csv", "--ledger", "nothing.parquet", "--out", "x"], "nothing.parquet"),
         (["verify", "nothing.parquet", "--yardstick", "nothing.json"], "nothing"),
-        (["check", "{data}"], "check"),
+        (["check", "{data}", "--config", "{config}"], "nothing to check against"),
         (["nonsense"], "No such command"),
         (["lexicon", "show", "pronuons"], 'Did you mean "pronouns"'),
     ],

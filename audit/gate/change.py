@@ -244,8 +244,9 @@ def _share(part: Shared) -> float:
 
 
 def _equal(now: Finding, before: Finding) -> bool:
+    """Whether the numbers are the same, as far as a file holds them."""
     return all(
-        one == two or (math.isnan(one) and math.isnan(two))
+        rounded(one) == rounded(two)
         for one, two in ((now.estimate, before.estimate), (now.low, before.low), (now.high, before.high))
     )
 
