@@ -30,14 +30,16 @@ from .screen import answer, progress_shown, say
 @click.option(
     "--baseline",
     "baseline_path",
-    type=click.Path(path_type=Path),
+    type=Place(path_type=Path),
     metavar="audit.json|DIR",
     help="An audit of earlier data: what counts is the change since.",
 )
 @click.option(
     "--added", is_flag=True, help="DATA are only the rows added since --baseline: judge old and new together."
 )
-@click.option("--md", metavar="FILE|-", help="Write the result as Markdown, for the summary of a CI run; - is stdout.")
+@click.option(
+    "--md", type=Place(), metavar="FILE|-", help="Write the result as Markdown, for a CI summary; - is stdout."
+)
 @click.option("--sarif", type=Place(path_type=Path), help="Write the result as SARIF 2.1.0, for code hosts.")
 @click.option(
     "--measures",

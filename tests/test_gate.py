@@ -261,6 +261,9 @@ def test_markdown_and_sarif_go_where_they_are_asked_to(folder, here, capsys):
     assert (here / "sum mary.md").read_text() == out
     assert invoke(["check", data, "--md", "-", "--json"]) == 2
     assert "both want standard output" in capsys.readouterr().err
+    for option in ("--md", "--sarif", "--baseline"):
+        assert invoke(["check", data, option, ""]) == 2
+        assert "is empty" in capsys.readouterr().err
 
 
 def test_a_rule_on_weights_from_the_command_line(folder, here, capsys):
