@@ -36,7 +36,7 @@ def wheel(tmp_path_factory) -> list[str]:
     if not (source / "pyproject.toml").exists():
         pytest.fail(f"no pyproject.toml beside tests at {source}")
     copy = tmp_path_factory.mktemp("wheel") / "my-clone"
-    keep = {"audit", "curate", "data", "finetune", "tests", "benchmarks", "docs"}
+    keep = {"audit", "commands", "curate", "data", "finetune", "tests", "benchmarks", "docs"}
     copy.mkdir()
     for entry in source.iterdir():
         if entry.is_file():
