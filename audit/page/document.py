@@ -215,13 +215,13 @@ def _top(
 
 
 def _tile(tile: Tile) -> Html:
-    mark = status_mark(tile.status) if tile.status else None
+    said = [part for part in (status_mark(tile.status) if tile.status else None, tile.note) if part]
     return tag(
         "li",
         tag("span", tile.label, class_="label"),
         tag("span", tile.value, class_="value"),
         tag("span", " ", tile.interval, class_="interval") if tile.interval else None,
-        tag("span", join([part for part in (mark, tile.note) if part], " · "), class_="note") if tile.note or mark else None,
+        tag("span", join(said, " · "), class_="note") if said else None,
         class_=tile.status,
     )  # fmt: skip
 

@@ -121,7 +121,7 @@ def _cell(column: Column, value: Any, *, first: bool) -> Html:
     if first:
         named = column.kind if column.kind in ("long", "code") else None
         return tag("th", shown, scope="row", class_=named, data_v=sort)
-    return tag("td", shown, class_=column.kind, data_v=sort)
+    return tag("td", shown, class_=None if column.kind == "status" else column.kind, data_v=sort)
 
 
 def number(value: float, form: str = ".2f") -> str:

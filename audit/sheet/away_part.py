@@ -45,26 +45,56 @@ def _leakage(found: Leakage, anchor: str) -> Html:
     known = [one for one in found.contrasts if one.steps]
     bars = [
         Bar(
-            _step(step.name), step.area.estimate, step.area.low, step.area.high, one.n_first + one.n_second,
+            _step(step.name),
+            step.area.estimate,
+            step.area.low,
+            step.area.high,
+            one.n_first + one.n_second,
             "quiet" if step.name == "raw" else "",
             group=f"{clipped(one.first, 40)} from {clipped(one.second or 'all others', 40)}",
             note=f"{step.area.estimate:.2f} ({step.area.low:.2f} to {step.area.high:.2f})",
         )
-        for one in known[:MOST_CONTRASTS] for step in one.steps
-    ]  # fmt: skip
-    chart = forest(bars, title=f"How well the text tells the groups of {found.axis}, before and after words are hidden",
-                   x="AUC within labels; 0.5 is chance", reference=0.5, signed=False)  # fmt: skip
+        for one in known[:MOST_CONTRASTS]
+        for step in one.steps
+    ]
+    chart = forest(
+        bars,
+        title=f"How well the text tells the groups of {found.axis}, before and after words are hidden",
+        x="AUC within labels; 0.5 is chance",
+        reference=0.5,
+        signed=False,
+    )
     columns = [
-        Column("group", "long"), Column("against"), Column("text", "long"), Column("AUC", "number"), Column("interval", "number"),
-        Column("shuffled", "number"), Column("p", "number", ".2g"), Column("rows", "number"), Column("others", "number"), Column("note", "long"),
-    ]  # fmt: skip
+        Column("group", "long"),
+        Column("against"),
+        Column("text", "long"),
+        Column("AUC", "number"),
+        Column("interval", "number"),
+        Column("shuffled", "number"),
+        Column("p", "number", ".2g"),
+        Column("rows", "number"),
+        Column("others", "number"),
+        Column("note", "long"),
+    ]
     rows: list[list[object]] = []
     for one in found.contrasts:
         second = clipped(one.second or "all others")
         for step in one.steps:
             shuffled = step.null_mean if step.permutations else None
-            rows.append([clipped(one.first), second, _step(step.name), step.area.estimate, plain(step.area.low, step.area.high),
-                         shuffled, step.p, one.n_first, one.n_second, one.note])  # fmt: skip
+            rows.append(
+                [
+                    clipped(one.first),
+                    second,
+                    _step(step.name),
+                    step.area.estimate,
+                    plain(step.area.low, step.area.high),
+                    shuffled,
+                    step.p,
+                    one.n_first,
+                    one.n_second,
+                    one.note,
+                ]
+            )
         if not one.steps:
             rows.append(
                 [clipped(one.first), second, "not tested", None, None, None, None, one.n_first, one.n_second, one.note]
@@ -79,7 +109,8 @@ def _leakage(found: Leakage, anchor: str) -> Html:
     left += f" and {len(found.not_tested) - 12} more." if len(found.not_tested) > 12 else "." if left else ""
     note = method(
         ["leakage_auc"],
-        f"{sample}The probe is a logistic regression on words and pairs of words. It tells what such a probe finds: a larger model "
+        f"{sample}The probe is a logistic regression on words and pairs of words. It tells what such a probe finds: a "
+        "larger model "
         "may find more. Proxies were picked on the same rows, so the last step flatters.",
     )
     body = [tag("h3", f"Leakage: {clipped(found.axis)}")]
@@ -100,8 +131,12 @@ def _leakage(found: Leakage, anchor: str) -> Html:
             Column("interval", "number"),
             Column("rows", "number"),
         ]
-        made = table(columns, words[:MOST_PROXIES], caption=f"What each proxy explains of the leakage of {clipped(known[0].name) if known else found.axis}",
-                     anchor=f"{anchor}-explained")  # fmt: skip
+        made = table(
+            columns,
+            words[:MOST_PROXIES],
+            caption=f"What each proxy explains of the leakage of {clipped(known[0].name) if known else found.axis}",
+            anchor=f"{anchor}-explained",
+        )
         body.append(tag("details", tag("summary", "Which words carry it"), made))
     return beside(join(body), note)
 
@@ -111,9 +146,12 @@ def _proxies(found: ProxyReport, anchor: str) -> Html:
     limit = f"{found.limit:g}"
     note = computed(
         f"A proxy is a word that goes with a group within labels: odds ratio (Mantel and Haenszel 1959) whose interval "
-        f"(Robins, Breslow and Greenland 1986) passes {limit}, found among {found.tested:,} words with a rate of false ones of "
-        f"{found.rate:g} (Benjamini and Hochberg), in {found.minimum} rows or more, and that tells more about the group than about the label.",
-        "A proxy is no cause: it may be the task's own word, a name or a topic. z: log odds with an informative prior (Monroe et al. 2008).",
+        f"(Robins, Breslow and Greenland 1986) passes {limit}, found among {found.tested:,} words with a rate of "
+        "false ones of "
+        f"{found.rate:g} (Benjamini and Hochberg), in {found.minimum} rows or more, and that tells more about the "
+        "group than about the label.",
+        "A proxy is no cause: it may be the task's own word, a name or a topic. z: log odds with an informative prior "
+        "(Monroe et al. 2008).",
     )
     said = f"{found.note[:1].upper()}{found.note[1:]}." if found.note else ""
     if not found.proxies:
@@ -142,14 +180,38 @@ def _proxies(found: ProxyReport, anchor: str) -> Html:
 
 def _words(words: tuple[Proxy, ...], caption: str, anchor: str, cut: str) -> Html:
     columns = [
-        Column("word", "long"), Column("goes with"), Column("against"), Column("odds ratio", "number", ".3g"), Column("interval", "number"),
-        Column("rows", "number"), Column("of the group", "number"), Column("tells of the group", "number", ".3f"),
-        Column("tells of the label", "number", ".3f"), Column("AUC alone", "number"), Column("z", "number", ".1f"),
-        Column("femaleness", "number"), Column("labels", "number"), Column("why", "long"),
-    ]  # fmt: skip
+        Column("word", "long"),
+        Column("goes with"),
+        Column("against"),
+        Column("odds ratio", "number", ".3g"),
+        Column("interval", "number"),
+        Column("rows", "number"),
+        Column("of the group", "number"),
+        Column("tells of the group", "number", ".3f"),
+        Column("tells of the label", "number", ".3f"),
+        Column("AUC alone", "number"),
+        Column("z", "number", ".1f"),
+        Column("femaleness", "number"),
+        Column("labels", "number"),
+        Column("why", "long"),
+    ]
     rows = [
-        (clipped(one.word), clipped(one.group), clipped(one.against), one.odds_ratio, plain(one.low, one.high, ".3g"), one.n, one.group_n,
-         one.about_group, one.about_label, one.auc, one.z, one.femaleness, one.labels, one.why + (" (sparse)" if one.sparse else ""))
+        (
+            clipped(one.word),
+            clipped(one.group),
+            clipped(one.against),
+            one.odds_ratio,
+            plain(one.low, one.high, ".3g"),
+            one.n,
+            one.group_n,
+            one.about_group,
+            one.about_label,
+            one.auc,
+            one.z,
+            one.femaleness,
+            one.labels,
+            one.why + (" (sparse)" if one.sparse else ""),
+        )
         for one in words
-    ]  # fmt: skip
+    ]
     return table(columns, rows, caption=caption, anchor=anchor, remark=cut)

@@ -8,22 +8,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...data.config import CheckRule
-from ..findings import MINIMUM_ROWS, Finding
+from ..findings import Finding
 from ..page.document import Section, beside, figure
 from ..page.html import Html, join, tag
 from ..page.plot.forest import Bar, forest
-from ..page.plot.heat import Spot, heat
 from ..page.table import Cell, Column, number, table
 from ..scorecard import speaker
 from ..words import strength, times
-from .wording import clipped, counted, factor, method, percent, ratio, ratios, share, shares, worst_first
+from .group_heat import MOST_LINES, group_heat
+from .wording import clipped, counted, factor, method, percent, ratio, ratios, share, shares, shares_said, worst_first
 
 if TYPE_CHECKING:
     from ..report import AuditReport
 
 MOST_BARS = 30
 MOST_ROWS = 600
-MOST_LINES, MOST_COLUMNS = 40, 16
 
 _CONTRAST, _REST = "log_ratio_centred", "label_log_ratio"
 Table = dict[str, list[Finding]]
@@ -38,10 +37,10 @@ def axis_section(report: AuditReport, axis: str, at: int) -> Section:
     anchor = f"axis-{at + 1}"
     measure = _CONTRAST if found[_CONTRAST] else _REST
     parts = [
-        _associations(report, found, measure, anchor),
-        _heat(report, found, anchor),
+        _associations(report, found, measure),
+        group_heat(report, found, anchor),
         _rates(report, found, measure, anchor),
-        _presence(report, found, anchor),
+        _presence(found, anchor),
         _other(found, anchor),
     ]
     body = join([part for part in parts if part is not None])
@@ -59,10 +58,11 @@ def _lead(report: AuditReport, axis: str) -> str:
     if score.get("value") is None:
         return f"{what}. The label was not compared with it."
     said = strength(score["low"], score["high"])
-    return f"{what}. The label's dependence on them is {said}: Cramér's V {score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})."
+    value = f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
+    return f"{what}. The label's dependence on them is {said}: Cramér's V {value}."
 
 
-def _associations(report: AuditReport, found: Table, measure: str, anchor: str) -> Html | None:
+def _associations(report: AuditReport, found: Table, measure: str) -> Html | None:
     known = [one for one in found[measure] if one.enough and math.isfinite(one.estimate)]
     if not known:
         return None
@@ -74,13 +74,16 @@ def _associations(report: AuditReport, found: Table, measure: str, anchor: str) 
     bars = [
         Bar(
             _bar_name(one, measure, only),
-            math.exp(one.estimate), _exp(one.low), _exp(one.high), one.n,
+            math.exp(one.estimate),
+            _exp(one.low),
+            _exp(one.high),
+            one.n,
             one.status or "quiet",
             group="" if one.judged else "Not judged: the words have other senses too",
             note=f"{times(one.estimate)} ({factor(one.low)} to {factor(one.high)})",
         )
         for one in chosen
-    ]  # fmt: skip
+    ]
     if measure == _CONTRAST:
         first, second = str(known[0].group).split("/", 1)
         what = f"times as often among {clipped(first, 30)} as among {clipped(second, 30)}"
@@ -90,8 +93,16 @@ def _associations(report: AuditReport, found: Table, measure: str, anchor: str) 
         what = "times as often with the label as rows without the group"
     warn, fail = _limits(report.rules, measure, known[0].axis)
     limits = sorted({math.exp(sign * limit) for limit in (warn, fail) if limit is not None for sign in (1, -1)})
-    chart = forest(bars, title=f"How labels go with groups: {what}", x=f"{what} (log scale)", reference=1.0,
-                   limits=limits, log=True, signed=False, names={"quiet": "not judged"})  # fmt: skip
+    chart = forest(
+        bars,
+        title=f"How labels go with groups: {what}",
+        x=f"{what} (log scale)",
+        reference=1.0,
+        limits=limits,
+        log=True,
+        signed=False,
+        names={"quiet": "not judged"},
+    )
     cut = (
         f"The {len(chosen)} of {len(known):,} that matter most; all are in the tables below. "
         if len(known) > len(chosen)
@@ -102,8 +113,10 @@ def _associations(report: AuditReport, found: Table, measure: str, anchor: str) 
     rest = f"{counted(thin, 'comparison')} with too few rows: only in the table." if thin else ""
     note = method(
         [measure],
-        f"Bars are {100 * report.settings.level:.0f} % intervals. A rule compares the whole interval with its limit: beyond it, "
-        "within it, or unclear. Comparisons that are many are screened (Benjamini and Hochberg); q above 0.05 never fails.",
+        f"Bars are {100 * report.settings.level:.0f} % intervals. A rule compares the whole interval with its limit: "
+        "beyond it, "
+        "within it, or unclear. Comparisons that are many are screened (Benjamini and Hochberg); q above 0.05 never "
+        "fails.",
         "It says how data is labelled, not why: an association may have a cause outside this data.",
     )
     heading = tag("h3", "How labels go with groups")
@@ -129,90 +142,6 @@ def _limits(rules: Sequence[CheckRule], measure: str, axis: str) -> tuple[float 
     return None, None
 
 
-def _heat(report: AuditReport, found: Table, anchor: str) -> Html | None:
-    """Groups by labels; of a task with two labels, where one label says it all, groups by length of text."""
-    labels = {one.label for one in found["pmi"]}
-    if len(labels) > 1:
-        return _heat_labels(found["pmi"], anchor)
-    return _heat_lengths(report, found["label_rate_by_length"], anchor)
-
-
-def _heat_labels(cells: list[Finding], anchor: str) -> Html:
-    rows_of: dict[str, float] = defaultdict(float)
-    most: dict[str, float] = defaultdict(float)
-    for one in cells:
-        rows_of[str(one.group)] = max(rows_of[str(one.group)], one.n)
-        near = one.magnitude[0]
-        most[str(one.label)] = max(most[str(one.label)], near if math.isfinite(near) else 0.0)
-    groups = sorted(rows_of, key=lambda name: (-rows_of[name], name))
-    labels = sorted(most, key=lambda name: (-most[name], name))
-    columns, lines = groups[:MOST_COLUMNS], labels[:MOST_LINES]
-    spots = {}
-    for one in cells:
-        if one.group in columns and one.label in lines and math.isfinite(one.estimate):
-            tip = f"{factor(one.low)} to {factor(one.high)}; {one.n:,} rows"
-            clear = one.low > 0 or one.high < 0
-            spots[lines.index(str(one.label)), columns.index(str(one.group))] = Spot(
-                times(one.estimate), one.estimate if clear else None, tip
-            )
-    cut = []
-    if len(labels) > len(lines):
-        cut.append(f"the {len(lines)} of {len(labels):,} labels that are furthest from it")
-    if len(groups) > len(columns):
-        cut.append(f"the {len(columns)} of {len(groups):,} groups with most rows")
-    chart = heat(
-        [clipped(name, 50) for name in lines], [clipped(name, 40) for name in columns], spots,
-        title="Groups and labels: how many times as often together as if they had nothing to do with each other"
-        + (f" ({' and '.join(cut)})" if cut else ""),
-        corner="label", anchor=f"{anchor}-heat",
-    )  # fmt: skip
-    note = method(
-        ["pmi"], f"Shaded where the interval leaves 1× out. A dot: under {MINIMUM_ROWS} rows, or too few expected."
-    )
-    return beside(join([tag("h3", "Group by label"), chart]), note)
-
-
-def _heat_lengths(report: AuditReport, cells: list[Finding], anchor: str) -> Html | None:
-    strata = list(dict.fromkeys(str(one.stratum) for one in cells if one.group is None))
-    base = {one.stratum: one for one in cells if one.group is None}
-    groups: dict[str, int] = defaultdict(int)
-    for one in cells:
-        if one.group is not None and one.enough and math.isfinite(one.estimate):
-            groups[one.group] += one.n
-    if not groups or not strata:
-        return None
-    lines = sorted(groups, key=lambda name: (-groups[name], name))[:MOST_LINES]
-    names = ["all rows", *lines]
-    spots = {}
-    for one in cells:
-        if not one.enough or math.isnan(one.estimate) or (one.group is not None and one.group not in lines):
-            continue
-        whole = base.get(one.stratum)
-        tip = f"{percent(one.low)} to {percent(one.high)}; {one.n:,} rows"
-        away = None
-        if (
-            one.group is not None
-            and whole is not None
-            and whole.estimate > 0
-            and not one.low <= whole.estimate <= one.high
-        ):
-            away = math.log(max(one.estimate, 1e-9) / whole.estimate)
-        at = 0 if one.group is None else names.index(one.group)
-        spots[at, strata.index(str(one.stratum))] = Spot(percent(one.estimate), away, tip)
-    label = speaker(report).label(cells[0].label)
-    chart = heat(
-        [clipped(name, 50) for name in names], [f"{name} characters" for name in strata], spots,
-        title=f"How often {label} is given, by group and length of text", corner="group",
-        sides=("rarer than in all rows of that length", "more often"), anchor=f"{anchor}-heat",
-    )  # fmt: skip
-    note = method(
-        ["label_rate_by_length"],
-        f"Shaded where the interval leaves the rate of all rows of that length out. A dot: under {MINIMUM_ROWS} rows; "
-        "groups with only dots are not shown.",
-    )
-    return beside(join([tag("h3", "Group by length of text"), chart]), note)
-
-
 def _rates(report: AuditReport, found: Table, measure: str, anchor: str) -> Html | None:
     say = speaker(report)
     rates = {(one.group, one.label): one for one in found["label_rate"]}
@@ -225,27 +154,65 @@ def _rates(report: AuditReport, found: Table, measure: str, anchor: str) -> Html
     if measure == _CONTRAST:
         first, second = str(order[0].group).split("/", 1)
         columns = [
-            Column("label", "long"), Column("status", "status"), Column(f"ratio {clipped(first, 20)} to {clipped(second, 20)}", "number"),
-            Column("interval", "number"), Column(f"rate, {clipped(first, 20)}", "number"), Column("interval", "number"),
-            Column(f"rate, {clipped(second, 20)}", "number"), Column("interval", "number"), Column("rows", "number"),
-            Column("q", "number", ".2g"), Column("note", "long"),
-        ]  # fmt: skip
+            Column("label", "long"),
+            Column("status", "status"),
+            Column(f"ratio {clipped(first, 20)} to {clipped(second, 20)}", "number"),
+            Column("interval", "number"),
+            Column(f"rate, {clipped(first, 20)}", "number"),
+            Column("interval", "number"),
+            Column(f"rate, {clipped(second, 20)}", "number"),
+            Column("interval", "number"),
+            Column("rows", "number"),
+            Column("q", "number", ".2g"),
+            Column("note", "long"),
+        ]
         for one in order[:MOST_ROWS]:
             a, b = rates.get((first, one.label)), rates.get((second, one.label))
-            rows.append([clipped(one.label), one.status, ratio(one.estimate), ratios(one.low, one.high), *_rate(a), *_rate(b),
-                         one.n, one.q, one.remark])  # fmt: skip
+            rows.append(
+                [
+                    clipped(one.label),
+                    one.status,
+                    ratio(one.estimate),
+                    ratios(one.low, one.high),
+                    *_rate(a),
+                    *_rate(b),
+                    one.n,
+                    one.q,
+                    one.remark,
+                ]
+            )
         title = f"Each label between {first} and {second}"
     else:
         columns = [
-            Column("group", "long"), Column("label"), Column("status", "status"), Column("ratio to the rest", "number"),
-            Column("interval", "number"), Column("label's rate", "number"), Column("interval", "number"),
-            Column("gap in points", "number"), Column("interval", "number"), Column("rows", "number"),
-            Column("q", "number", ".2g"), Column("note", "long"),
-        ]  # fmt: skip
+            Column("group", "long"),
+            Column("label"),
+            Column("status", "status"),
+            Column("ratio to the rest", "number"),
+            Column("interval", "number"),
+            Column("label's rate", "number"),
+            Column("interval", "number"),
+            Column("gap in points", "number"),
+            Column("interval", "number"),
+            Column("rows", "number"),
+            Column("q", "number", ".2g"),
+            Column("note", "long"),
+        ]
         for one in order[:MOST_ROWS]:
             key = one.group, one.label
-            rows.append([clipped(one.group or ""), clipped(say.label(one.label)), one.status, ratio(one.estimate), ratios(one.low, one.high),
-                         *_rate(rates.get(key)), *_points(gaps.get(key)), one.n, one.q, one.remark])  # fmt: skip
+            rows.append(
+                [
+                    clipped(one.group or ""),
+                    clipped(say.label(one.label)),
+                    one.status,
+                    ratio(one.estimate),
+                    ratios(one.low, one.high),
+                    *_rate(rates.get(key)),
+                    *_points(gaps.get(key)),
+                    one.n,
+                    one.q,
+                    one.remark,
+                ]
+            )
         title = "Each group against the rows without it"
     cut = f"The first {MOST_ROWS:,} of {len(order):,}; the rest is in audit.json." if len(order) > MOST_ROWS else ""
     made = table(columns, rows, caption=title, anchor=f"{anchor}-rates", remark=cut)
@@ -264,7 +231,7 @@ def _points(finding: Finding | None) -> list[Cell | None]:
     return [Cell(number(100 * finding.estimate, "+.1f"), finding.estimate), Cell(ends, finding.low)]
 
 
-def _presence(report: AuditReport, found: Table, anchor: str) -> Html | None:
+def _presence(found: Table, anchor: str) -> Html | None:
     known = [one for one in found["representation"] if math.isfinite(one.estimate)]
     if not known:
         return None
@@ -272,12 +239,17 @@ def _presence(report: AuditReport, found: Table, anchor: str) -> Html | None:
     ratios_of = {one.group: one for one in found["representation_ratio"]}
     bars = [
         Bar(
-            clipped((one.group or "any group").removesuffix(" (ambiguous)"), 60), one.estimate, one.low, one.high, one.n,
+            clipped((one.group or "any group").removesuffix(" (ambiguous)"), 60),
+            one.estimate,
+            one.low,
+            one.high,
+            one.n,
             (ratios_of[one.group].status if one.group in ratios_of else None) or "quiet",
-            note=f"{percent(one.estimate)} ({percent(one.low).removesuffix(' %')} to {percent(one.high).removesuffix(' %')})",
+            note=f"{percent(one.estimate)} ({shares_said(one.low, one.high)})",
         )
-        for one in known if one.estimate > 0
-    ][:MOST_BARS]  # fmt: skip
+        for one in known
+        if one.estimate > 0
+    ][:MOST_BARS]
     chart = forest(
         bars,
         title="How much of the data each group is in",
@@ -327,12 +299,26 @@ def _other(found: Table, anchor: str) -> Html | None:
     whole = sorted(whole, key=lambda one: (one.measure, *worst_first(one)))[:MOST_LINES]
     if not whole:
         return None
-    columns = [Column("measure", "code"), Column("label"), Column("status", "status"), Column("value", "number"), Column("interval", "number"),
-               Column("rows", "number"), Column("note", "long")]  # fmt: skip
+    columns = [
+        Column("measure", "code"),
+        Column("label"),
+        Column("status", "status"),
+        Column("value", "number"),
+        Column("interval", "number"),
+        Column("rows", "number"),
+        Column("note", "long"),
+    ]
     rows = [
-        [one.measure, clipped(one.label or ""), one.status, one.estimate,
-         Cell(f"{one.low:.2f} to {one.high:.2f}", one.low) if math.isfinite(one.low) else None, one.n, one.remark]
+        [
+            one.measure,
+            clipped(one.label or ""),
+            one.status,
+            one.estimate,
+            Cell(f"{one.low:.2f} to {one.high:.2f}", one.low) if math.isfinite(one.low) else None,
+            one.n,
+            one.remark,
+        ]
         for one in whole
-    ]  # fmt: skip
+    ]
     made = table(columns, rows, caption="The axis as a whole", anchor=f"{anchor}-whole")
     return beside(join([tag("h3", "The axis in one number"), made]), method(sorted({one.measure for one in whole})))

@@ -7,11 +7,12 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..findings import Status
 from ..page.document import Section, beside, command, computed
 from ..page.html import Html, join, tag
 from ..page.table import Column, table
 from ..scorecard import next_steps, rows_line, unclear_lines
-from .wording import RANK, clipped, plain, share, shares, worst_first
+from .wording import RANK, clipped, plain, share, worst_first
 
 if TYPE_CHECKING:
     from ..remedies import Remedy
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 MOST_FINDINGS, MOST_LABELS, MOST_YARDSTICKS = 1500, 300, 300
 
-_CONTRAST_OF = {"fpr": "How much more often rows with the term are positive, centred (log ratio)",
-                "tpr": "Share of the first group among the label's rows, centred"}  # fmt: skip
+_CONTRAST_OF = {
+    "fpr": "How much more often rows with the term are positive, centred (log ratio)",
+    "tpr": "Share of the first group among the label's rows, centred",
+}
 
 
 def next_section(report: AuditReport) -> Section:
@@ -31,8 +34,14 @@ def next_section(report: AuditReport) -> Section:
             (one.do, clipped(one.axis), one.before, one.after, one.cost, _worth(one))
             for one in sorted(report.remedies, key=lambda one: (one.axis, one.after, -one.left))
         ]
-        columns = [Column("step", "code"), Column("axis"), Column("Cramér's V now", "number"), Column("after", "number"),
-                   Column("cost", "long"), Column("left of the data", "number")]  # fmt: skip
+        columns = [
+            Column("step", "code"),
+            Column("axis"),
+            Column("Cramér's V now", "number"),
+            Column("after", "number"),
+            Column("cost", "long"),
+            Column("left of the data", "number"),
+        ]
         body.append(
             table(columns, rows, caption="Steps of curation, tried on the counts; nothing was changed", anchor="steps")
         )
@@ -48,9 +57,11 @@ def next_section(report: AuditReport) -> Section:
     if not body:
         body.append(tag("p", "Nothing to curate was found, and there is no file that a command could name."))
     note = computed(
-        "What a step would leave is computed from the counts, before a row is written. Reweighting keeps all rows (Kamiran and Calders 2012); "
+        "What a step would leave is computed from the counts, before a row is written. Reweighting keeps all rows "
+        "(Kamiran and Calders 2012); "
         "left of the data: rows that stay, or their effective number (Kish).",
-        "A step evens out the association in the data. Whether a model's gap shrinks is what evenset run and verify tell.",
+        "A step evens out the association in the data. Whether a model's gap shrinks is what evenset run and verify "
+        "tell.",
     )
     return Section("next", "What to do next", beside(join(body), note))
 
@@ -64,19 +75,39 @@ def quality_section(report: AuditReport) -> Section:
     body: list[Html] = [tag("p", rows_line(report))]
     quality = report.parts.quality
     if quality is not None:
-        order = {"unclear": "unclear", "warn": "warn", "info": None}
+        status: dict[str, Status | None] = {"unclear": "unclear", "warn": "warn", "info": None}
+        found = sorted(quality.findings, key=lambda one: RANK[status[one.severity]])
         rows = [
-            (one.kind.replace("_", " "), order[one.severity], share(one.estimate), shares(one.low, one.high), one.n, one.message + ".",
-             one.what_to_do, clipped(one.about))
-            for one in sorted(quality.findings, key=lambda one: RANK[order[one.severity]])  # type: ignore[index]
-        ]  # fmt: skip
-        columns = [Column("check", "long"), Column("status", "status"), Column("share", "number"), Column("interval", "number"), Column("of", "number"),
-                   Column("found", "long"), Column("what to do", "long"), Column("about")]  # fmt: skip
-        body += [tag("h3", "Quality"), table(columns, rows, caption="What can make these figures wrong", anchor="quality-table",
-                                             remark="Not judged: nothing to worry about.")]  # fmt: skip
+            (
+                one.kind.replace("_", " "),
+                status[one.severity],
+                one.message + ".",
+                one.what_to_do,
+                share(one.estimate),
+                clipped(one.about),
+            )
+            for one in found
+        ]
+        columns = [
+            Column("check", "long"),
+            Column("status", "status"),
+            Column("found", "long"),
+            Column("what to do", "long"),
+            Column("share", "number"),
+            Column("about"),
+        ]
+        made = table(
+            columns,
+            rows,
+            caption="What can make these figures wrong",
+            anchor="quality-table",
+            remark="Not judged: nothing to worry about.",
+        )
+        body += [tag("h3", "Quality"), made]
     body.append(_labels(report))
     note = computed(
-        "Shares with Wilson's interval. Duplicates: equal text, equal words, and near duplicates by MinHash. Coverage: rows in which a word "
+        "Shares with Wilson's interval. Duplicates: equal text, equal words, and near duplicates by MinHash. "
+        "Coverage: rows in which a word "
         "list finds anything; text that it cannot see counts for no group.",
         "Word lists are English. Who is meant is not the same as who is named, and most rows name nobody.",
     )
@@ -92,14 +123,34 @@ def _labels(report: AuditReport) -> Html:
         rows = [(clipped(name), count, share(count / total)) for name, count in labels[:MOST_LABELS]]
         cut = f"The first {MOST_LABELS} of {len(labels):,}." if len(labels) > MOST_LABELS else ""
         body.append(tag("h3", "Labels"))
-        body.append(table([Column("label", "long"), Column("rows", "number"), Column("share", "number")], rows, caption="Rows of each label",
-                          anchor="labels", remark=cut))  # fmt: skip
+        body.append(
+            table(
+                [Column("label", "long"), Column("rows", "number"), Column("share", "number")],
+                rows,
+                caption="Rows of each label",
+                anchor="labels",
+                remark=cut,
+            )
+        )
     if seen["lexicons"]:
-        rows_ = [(name, one["rows"], share(one["rows"] / seen["rows"]) if seen["rows"] else None, one["tokens"])
-                 for name, one in seen["lexicons"].items()]  # fmt: skip
+        rows_ = [
+            (name, one["rows"], share(one["rows"] / seen["rows"]) if seen["rows"] else None, one["tokens"])
+            for name, one in seen["lexicons"].items()
+        ]
         body.append(tag("h3", "What the word lists see"))
-        body.append(table([Column("word list", "long"), Column("rows", "number"), Column("share", "number"), Column("words matched", "number")],
-                          rows_, caption="Coverage", anchor="coverage"))  # fmt: skip
+        body.append(
+            table(
+                [
+                    Column("word list", "long"),
+                    Column("rows", "number"),
+                    Column("share", "number"),
+                    Column("words matched", "number"),
+                ],
+                rows_,
+                caption="Coverage",
+                anchor="coverage",
+            )
+        )
     return join(body)
 
 
@@ -110,8 +161,14 @@ def yardstick_section(report: AuditReport) -> Section | None:
         for kind, found in kinds.items():
             entries: list[Mapping[str, Any]] = found.get("terms") or found.get("labels") or []
             name, first = ("group", "rate") if kind == "fpr" else ("label", "share")
-            counts = [Column("rows", "number")] if kind == "fpr" else [Column(f"rows, {clipped(found['first'], 20)}", "number"),
-                                                                       Column(f"rows, {clipped(found['second'], 20)}", "number")]  # fmt: skip
+            counts = (
+                [Column("rows", "number")]
+                if kind == "fpr"
+                else [
+                    Column(f"rows, {clipped(found['first'], 20)}", "number"),
+                    Column(f"rows, {clipped(found['second'], 20)}", "number"),
+                ]
+            )
             columns = [
                 Column(name, "long"),
                 Column("c", "number", "+.3f"),
@@ -121,10 +178,15 @@ def yardstick_section(report: AuditReport) -> Section | None:
             ]
             order = sorted(entries, key=lambda one: (not one["in_t"], -abs(one["c"] or 0.0), one[name]))
             rows = [
-                (clipped(one[name]), one["c"], share(one[first]),
-                 *([one["n"]] if kind == "fpr" else [one["n_first"], one["n_second"]]), "yes" if one["in_t"] else "too few rows or ambiguous")
+                (
+                    clipped(one[name]),
+                    one["c"],
+                    share(one[first]),
+                    *([one["n"]] if kind == "fpr" else [one["n_first"], one["n_second"]]),
+                    "yes" if one["in_t"] else "too few rows or ambiguous",
+                )
                 for one in order[:MOST_YARDSTICKS]
-            ]  # fmt: skip
+            ]
             cut = f"The first {MOST_YARDSTICKS} of {len(order):,}." if len(order) > MOST_YARDSTICKS else ""
             parts.append(
                 table(
@@ -138,11 +200,16 @@ def yardstick_section(report: AuditReport) -> Section | None:
     if not parts:
         return None
     note = computed(
-        "fpr: log ratio of the label's rate with the term to that without it, both shrunk with 20 rows at the overall rate, less its mean. "
-        "tpr: share of the first group among the label's rows, less its mean. A model's gap is the slope of its errors on c (Steed et al. 2022).",
+        "fpr: log ratio of the label's rate with the term to that without it, both shrunk with 20 rows at the overall "
+        "rate, less its mean. "
+        "tpr: share of the first group among the label's rows, less its mean. A model's gap is the slope of its "
+        "errors on c (Steed et al. 2022).",
         "Terms and labels with fewer than 30 rows, and ambiguous words, are left out of it.",
     )
-    lead = "If a model learns this data's association, its errors follow these numbers; evenset verify holds them against each other."
+    lead = (
+        "If a model learns this data's association, its errors follow these numbers; evenset verify holds them against "
+        "each other."
+    )
     return Section("yardsticks", "Yardsticks for models", beside(join(parts), note), lead)
 
 
@@ -150,80 +217,48 @@ def findings_section(report: AuditReport) -> Section:
     """Every finding, the worst first."""
     order = sorted(report.findings, key=worst_first)
     columns = [
-        Column("measure", "code"), Column("status", "status"), Column("axis"), Column("group"), Column("label"), Column("estimate", "number", ".4g"),
-        Column("interval", "number"), Column("rows", "number"), Column("q", "number", ".2g"), Column("part"), Column("method", "long"), Column("note", "long"),
-    ]  # fmt: skip
+        Column("measure", "code"),
+        Column("status", "status"),
+        Column("axis"),
+        Column("group"),
+        Column("label"),
+        Column("estimate", "number", ".4g"),
+        Column("interval", "number"),
+        Column("rows", "number"),
+        Column("q", "number", ".2g"),
+        Column("part"),
+        Column("method", "long"),
+        Column("note", "long"),
+    ]
     rows = [
-        (one.measure, one.status, clipped(one.axis, 40), clipped(one.group or "", 60), clipped(one.label or "", 60), _finite(one.estimate),
-         plain(one.low, one.high, ".3g"), one.n, one.q, one.stratum or "", one.method, one.remark)
+        (
+            one.measure,
+            one.status,
+            clipped(one.axis, 40),
+            clipped(one.group or "", 60),
+            clipped(one.label or "", 60),
+            _finite(one.estimate),
+            plain(one.low, one.high, ".3g"),
+            one.n,
+            one.q,
+            one.stratum or "",
+            one.method,
+            one.remark,
+        )
         for one in order[:MOST_FINDINGS]
-    ]  # fmt: skip
+    ]
     cut = (
         f"The first {len(rows):,} of {len(order):,}, the worst first; all are in audit.json."
         if len(order) > len(rows)
         else ""
     )
     made = table(columns, rows, caption="Findings", anchor="findings-table", remark=cut)
-    lead = f"{len(order):,} numbers, each with its interval, its rows and its method. Ratios are natural logs here: 0.69 is twice as often."
+    lead = (
+        f"{len(order):,} numbers, each with its interval, its rows and its method. Ratios are natural logs here: 0.69 "
+        "is twice as often."
+    )
     return Section("findings", "All findings", made, lead)
 
 
 def _finite(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def about_section(report: AuditReport) -> Section:
-    """How it was made, what was left out, and what it cannot tell."""
-    about = report.dataset
-    columns = {name: value for name, value in about.get("columns", {}).items() if value is not None}
-    facts: list[tuple[str, str]] = [
-        ("Files", ", ".join(clipped(path) for path in list(about.get("paths", ()))[:20]) or "data in memory"),
-        ("SHA-256", str(about.get("sha256") or "not computed")),
-        ("Columns", ", ".join(f"{name} = {clipped(value)}" for name, value in columns.items())),
-        (
-            "Word lists",
-            ", ".join(f"{one['name']} {one['version']} ({one['sha256'][:12]})" for one in report.lexicons) or "none",
-        ),
-        ("Rules", "; ".join(_rule(rule.model_dump(exclude_none=True)) for rule in report.rules)),
-        ("Intervals", f"{100 * report.settings.level:g} %"),
-        ("Seed", str(report.seed)),
-    ]
-    reference = report.settings.reference
-    if reference:
-        said = (
-            f"{axis}: " + ", ".join(f"{group} {value:g}" for group, value in shares_.items())
-            for axis, shares_ in reference.items()
-        )
-        facts.append(("Reference", "; ".join(said)))
-    body: list[Html] = [
-        tag("dl", *(part for name, value in facts for part in (tag("dt", name), tag("dd", value))), class_="facts")
-    ]
-    left = report.parts.left_out
-    body.append(tag("h3", "What was left out, and why"))
-    wanted = {
-        "proxies": report.parts.proxies,
-        "directions": report.parts.directions,
-        "leakage": report.parts.leakage,
-        "quality": report.parts.quality,
-    }
-    not_asked = [name for name, part in wanted.items() if part is None and name not in left]
-    lines = [tag("li", tag("strong", f"{name}: "), why) for name, why in left.items()]
-    if not_asked:
-        lines.append(tag("li", tag("strong", f"{', '.join(not_asked)}: "), "not asked for, see --measures."))
-    body.append(tag("ul", *lines) if lines else tag("p", "Nothing: every part was done."))
-    body += [
-        tag("h3", "What this cannot tell"),
-        tag("ul", *(tag("li", line) for line in (
-            "Why labels are skewed: it may be the data, the people who labelled it, or the world. Proxies are no causes.",
-            "Who wrote or is meant: groups are found by words or by a column. Pronouns are those of the text, and most texts have she or he only.",
-            "What a model will do: it may take up more or less than is here. That is what evenset run and evenset verify are for.",
-            "That there is no bias: a pass means that nothing was found beyond the limits on these axes, with these word lists.",
-        ))),
-    ]  # fmt: skip
-    return Section("about", "How this was made, and its limits", join(body))
-
-
-def _rule(rule: Mapping[str, Any]) -> str:
-    where = " ".join(f"{name} {rule[name] or '(whole axis)'}" for name in ("axis", "group", "label") if name in rule)
-    limits = ", ".join(f"{name} {rule[name]:g}" for name in rule if name not in ("axis", "group", "label", "measure"))
-    return f"{rule['measure']}{' ' + where if where else ''}: {limits}"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..flagged import Target, flagged_batches
 from ..page.document import Section, computed
 from ..page.html import join, tag
@@ -73,7 +75,7 @@ def examples(dataset: Dataset, axes: Sequence[Axis], targets: Sequence[Target], 
         for row, k in first:
             text = batch.text[row].as_py()
             label = None if batch.label is None else batch.label[row].as_py()
-            name = ids([row])[0].as_py()
+            name = ids(np.array([row]))[0].as_py()
             target = chosen[k]
             found[target.id].append(
                 Example(target.id, str(name), batch.start + row, label, clipped(text, MOST_CHARACTERS))
@@ -99,7 +101,8 @@ def example_section(rows: Sequence[Example]) -> Section:
         else tag("p", "No finding fails or warns, or none has rows of its own.")
     )
     note = computed(
-        f"The first rows of the file behind each finding, at most {MOST_FINDINGS} findings, texts cut after {MOST_CHARACTERS} characters. "
+        f"The first rows of the file behind each finding, at most {MOST_FINDINGS} findings, texts cut after "
+        f"{MOST_CHARACTERS} characters. "
         "They illustrate; they are no random sample and prove nothing. flagged.parquet names all rows."
     )
     lead = f"{counted(len(rows), 'row')} of the data, shown because --examples asked for them."

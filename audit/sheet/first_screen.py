@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ..findings import Status
 from ..page.document import Matter, Tile
 from ..scorecard import best, next_steps, speaker, top, unclear_lines, would
 from ..words import strength
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..report import AuditReport
 
 _MATTERS = 3
-_ORDER = ("fail", "warn", "unclear", "pass")
+_ORDER: tuple[Status, ...] = ("fail", "warn", "unclear", "pass")
 
 
 def named(report: AuditReport) -> str:
@@ -36,7 +37,7 @@ def _tile(report: AuditReport, axis: str) -> Tile:
     counts = Counter(finding.status for finding in report.findings if finding.axis == axis and finding.status)
     said = ", ".join(f"{counts[name]:,} {name}" for name in _ORDER if counts[name])
     judged = f"findings: {said}" if said else "no finding judged"
-    worst = min(counts, key=lambda status: RANK[status], default=None)
+    worst = min((status for status in counts if status), key=lambda status: RANK[status], default=None)
     label = f"{clipped(axis)}: label depends on it (Cramér's V)"
     if score["value"] is None:
         why = "not compared" if report.tally.labels else "no labels"
@@ -94,8 +95,10 @@ def _defects(report: AuditReport) -> list[Matter]:
 
 
 def _unknown(report: AuditReport) -> list[Matter]:
-    found = [Matter(title=heading.removesuffix(":") + ".", what=text + ".", status="unclear")
-             for heading, text in unclear_lines(report)]  # fmt: skip
+    found = [
+        Matter(title=heading.removesuffix(":") + ".", what=text + ".", status="unclear")
+        for heading, text in unclear_lines(report)
+    ]
     if not report.tally.labels and report.tally.rows:
         columns = "Name a column with --label, or label by words: --label axis:occupations."
         found.insert(0, Matter(title="There is no label to compare groups by.", todo=columns, status="unclear"))

@@ -78,20 +78,31 @@ def _lexicon(report: AuditReport, lexicon: str, anchor: str) -> Html | None:
         [f"{clipped(form, 40)} ({sums[form]:,})" for form in shown],
         [f"{clipped(say.label(label), 40)} (all rows {percent(rows_of[label] / total)})" for label in labels],
         spots,
-        title=f"Word list {lexicon}: the label's share among rows with each word" + (f" ({' and '.join(cut)})" if cut else ""),
-        corner="word (rows)", sides=("rarer than in all rows", "more often"), anchor=f"{anchor}-heat",
-    )  # fmt: skip
-    columns = [Column("word", "long"), Column("label"), Column("share", "number"), Column("interval", "number"),
-               Column("rows with both", "number"), Column("rows with the word", "number")]  # fmt: skip
+        title=f"Word list {lexicon}: the label's share among rows with each word"
+        + (f" ({' and '.join(cut)})" if cut else ""),
+        corner="word (rows)",
+        sides=("rarer than in all rows", "more often"),
+        anchor=f"{anchor}-heat",
+    )
+    columns = [
+        Column("word", "long"),
+        Column("label"),
+        Column("share", "number"),
+        Column("interval", "number"),
+        Column("rows with both", "number"),
+        Column("rows with the word", "number"),
+    ]
     remark = f"The first {MOST_ROWS} of {len(listed):,}." if len(listed) > MOST_ROWS else ""
     data = table(
         columns, listed[:MOST_ROWS], caption=f"Words of {lexicon} by label", anchor=f"{anchor}-table", remark=remark
     )
     bound = len(sums) - len(forms)
     note = computed(
-        "Rows with the word that have the label, over rows with the word; Wilson 1927. Shaded where the interval leaves the share "
+        "Rows with the word that have the label, over rows with the word; Wilson 1927. Shaded where the interval "
+        "leaves the share "
         "in all rows out; not screened for the many comparisons, and not judged by any rule.",
-        f"Only words in {MINIMUM_ROWS} labelled rows or more; {bound:,} are rarer. Words have other senses, and a row may "
+        f"Only words in {MINIMUM_ROWS} labelled rows or more; {bound:,} are rarer. Words have other senses, and a row "
+        "may "
         "have several. Matches are whole words; negation and quotation are not told apart.",
     )
     more = tag("details", tag("summary", "The same as a table"), data)

@@ -43,9 +43,11 @@ def _direction(report: AuditReport, one: Direction, said: str, anchor: str) -> H
     first, second = clipped(one.pairs.first, 40), clipped(one.pairs.second, 40)
     pairs = ", ".join(f"{clipped(a, 20)}–{clipped(b, 20)}" for a, b in one.used[:12])
     note = computed(
-        f"The first principal component of {len(one.used)} pairs ({pairs}), each centred (Bolukbasi et al. 2016); a word's score is its "
+        f"The first principal component of {len(one.used)} pairs ({pairs}), each centred (Bolukbasi et al. 2016); a "
+        "word's score is its "
         f"cosine with it. Used only if it explains more of the pairs than the 95th percentile of random pairs.",
-        f"Interval: {one.method}. Vectors: {one.vectors.get('source', 'given')}, {one.vectors.get('words', 0):,} words.",
+        f"Interval: {one.method}. Vectors: {one.vectors.get('source', 'given')}, {one.vectors.get('words', 0):,} "
+        "words.",
         "It shows what stands near what in this text, not what anyone means; with little text it is mostly noise.",
     )
     body: list[Html] = [tag("h3", f"Direction {first} to {second}"), tag("p", said + ".")]
@@ -95,19 +97,29 @@ def _scatter(report: AuditReport, one: Direction) -> tuple[Html, str]:
     chosen += rest[: MOST_DOTS - len(chosen)]
     named = set(told[:24] if told else others[:16])
     dots = [
-        Dot(clipped(word, 30), float(one.mean[at[word]]), float(np.log10(rows[word])),
-            series=0 if word in proxies else 1 if clear[at[word]] else -1, named=word in named)
+        Dot(
+            clipped(word, 30),
+            float(one.mean[at[word]]),
+            float(np.log10(rows[word])),
+            series=0 if word in proxies else 1 if clear[at[word]] else -1,
+            named=word in named,
+        )
         for word in chosen
-    ]  # fmt: skip
+    ]
     chart = scatter(
-        dots, title=f"Words between {one.pairs.second} and {one.pairs.first}, and how many rows have them",
+        dots,
+        title=f"Words between {one.pairs.second} and {one.pairs.first}, and how many rows have them",
         x=f"towards {clipped(one.pairs.second, 20)}  ←  cosine  →  towards {clipped(one.pairs.first, 20)}",
         y="rows with the word (powers of ten)",
-        desc=", ".join(f"{clipped(word, 30)} {one.mean[at[word]]:.2f} ({low[at[word]]:.2f} to {high[at[word]]:.2f}), {rows[word]:,} rows"
-                       for word in chosen[:30]),
+        desc=", ".join(
+            f"{clipped(word, 30)} {one.mean[at[word]]:.2f} ({low[at[word]]:.2f} to {high[at[word]]:.2f}), "
+            f"{rows[word]:,} rows"
+            for word in chosen[:30]
+        ),
         guides=[Guide(0.0, upright=True, solid=True)],
-        series=("proxy of a group", "surely on one side"), quiet="side not sure",
-    )  # fmt: skip
+        series=("proxy of a group", "surely on one side"),
+        quiet="side not sure",
+    )
     what = (
         "Proxies are named where there is room."
         if told
@@ -125,10 +137,15 @@ def _furthest(one: Direction, anchor: str) -> Html:
         *(int(i) for i in order[::-1][:MOST_WORDS] if one.mean[i] < 0),
     ]
     rows = [
-        (clipped(one.words[i]), clipped(one.pairs.first if one.mean[i] > 0 else one.pairs.second), float(one.mean[i]),
-         plain(float(low[i]), float(high[i])), float(one.sign_share[i]))
+        (
+            clipped(one.words[i]),
+            clipped(one.pairs.first if one.mean[i] > 0 else one.pairs.second),
+            float(one.mean[i]),
+            plain(float(low[i]), float(high[i])),
+            float(one.sign_share[i]),
+        )
         for i in sides
-    ]  # fmt: skip
+    ]
     columns = [
         Column("word", "long"),
         Column("towards"),
@@ -147,20 +164,38 @@ def _furthest(one: Direction, anchor: str) -> Html:
 def _tests(tests: tuple[EmbeddingTest, ...]) -> Html:
     made = [one for one in tests if one.enough]
     columns = [
-        Column("test", "long"), Column("status", "status"), Column("value", "number", ".3f"), Column("interval", "number"), Column("p", "number", ".2g"),
-        Column("words", "number"), Column("vectors"), Column("why not, or which words are missing", "long"),
-    ]  # fmt: skip
+        Column("test", "long"),
+        Column("status", "status"),
+        Column("value", "number", ".3f"),
+        Column("interval", "number"),
+        Column("p", "number", ".2g"),
+        Column("words", "number"),
+        Column("vectors"),
+        Column("why not, or which words are missing", "long"),
+    ]
     rows = []
     for one in sorted(tests, key=lambda one: not one.enough):
         lost = [word for words in one.missing.values() for word in words]
         missing = f"missing: {', '.join(map(clipped, lost[:MOST_MISSING]))}" if lost else ""
         missing += f" and {len(lost) - MOST_MISSING} more" if len(lost) > MOST_MISSING else ""
-        rows.append((one.name, None if one.enough else "unclear", one.estimate, plain(one.low, one.high, ".3f"), one.p, one.n,
-                     clipped(one.source, 60), one.why or missing))  # fmt: skip
+        rows.append(
+            (
+                one.name,
+                None if one.enough else "unclear",
+                one.estimate,
+                plain(one.low, one.high, ".3f"),
+                one.p,
+                one.n,
+                clipped(one.source, 60),
+                one.why or missing,
+            )
+        )
     note = computed(
-        "WEAT: Caliskan et al. 2017; RND: Garg et al. 2018; RIPA: Ethayarajh et al. 2019; ECT: Dev and Phillips 2019; MAC: Manzini et al. 2019; "
+        "WEAT: Caliskan et al. 2017; RND: Garg et al. 2018; RIPA: Ethayarajh et al. 2019; ECT: Dev and Phillips 2019; "
+        "MAC: Manzini et al. 2019; "
         "RNSB: Sweeney and Najafian 2019. p: one-sided, permutations, of WEAT only.",
-        "A test is unclear where a set has lost more than a fifth of its words. These tests compare English word lists made for other corpora, "
+        "A test is unclear where a set has lost more than a fifth of its words. These tests compare English word "
+        "lists made for other corpora, "
         "and predict little of what a model does.",
     )
     table_ = table(

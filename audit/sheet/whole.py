@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from ..page.document import Section, document
 from ..page.html import join, tag
 from ..scorecard import conclusion
+from .about_part import about_section
 from .away_part import away_section
 from .axis_part import axis_section
-from .data_part import about_section, findings_section, next_section, quality_section, yardstick_section
+from .data_part import findings_section, next_section, quality_section, yardstick_section
 from .examples import Example, example_section
 from .first_screen import matters, named, tiles
 from .term_part import term_section
@@ -26,6 +27,7 @@ def audit_page(report: AuditReport, *, examples: Sequence[Example] | None = None
     Parameters
     ----------
     report : AuditReport
+        With whatever parts were wanted.
     examples : sequence of Example, optional
         Rows that were asked for; the page says that it shows them.
 

@@ -62,7 +62,18 @@ def shares(low: float, high: float) -> Cell | None:
     """An interval of a share."""
     if math.isnan(low) or math.isnan(high):
         return None
-    return Cell(f"{percent(low).removesuffix(' %')} to {percent(high)}", low)
+    return Cell(f"{shares_said(low, high)} %", low)
+
+
+def shares_said(low: float, high: float) -> str:
+    """The ends of an interval of a share, in per cent.
+
+    Examples
+    --------
+    >>> shares_said(0.05, 0.1)
+    '5.0 to 10.0'
+    """
+    return f"{percent(low).removesuffix(' %')} to {percent(high).removesuffix(' %')}"
 
 
 def ratio(log_ratio: float) -> Cell | None:
