@@ -14,6 +14,7 @@ from browser import CONTRAST, width_of
 
 from evenset.audit import run
 from evenset.audit.sheet.examples import MOST_CHARACTERS
+from evenset.audit.sheet.vector_part import documents
 from evenset.audit.sheet.whole import audit_page
 from evenset.cli import invoke
 from evenset.curate import preview
@@ -306,3 +307,25 @@ def test_real_comments(open_page, shared_data, tmp_path):
     sheet = open_page(page, width=375)
     assert width_of(sheet) <= 375
     assert 'mention "jewish"' in sheet.locator(".matters").inner_text()
+
+
+def test_words_are_placed_by_their_direction_and_proxies_are_named(people):
+    page = audit_page(people)
+    part = page[page.index('id="vectors"') : page.index('id="data"')]
+    assert part.count("<svg") == 2  # wide and narrow
+    proxies = [proxy for proxy in people.parts.proxies["pronouns"].proxies if proxy.femaleness is not None]
+    assert proxies
+    drawn = [proxy for proxy in proxies if f">{proxy.word}</text>" in part]
+    assert len(drawn) >= min(3, len(proxies))
+
+
+def test_rows_with_a_word_are_counted_once_each(people):
+    found = documents(people)
+    texts = [re.findall(r"[\w]+", str(text).casefold()) for text in bios(1500, 0)[0]["text"].to_pylist()]
+    words = [proxy.word for proxy in people.parts.proxies["pronouns"].proxies[:5]]
+    for word in words:
+        # Only rows of she or he, not of both, are counted on an axis of two groups.
+        sides = [{"she", "her", "hers", "herself"} & set(text) for text in texts]
+        others = [{"he", "him", "his", "himself"} & set(text) for text in texts]
+        one = sum(word in text and bool(a) != bool(b) for text, a, b in zip(texts, sides, others, strict=True))
+        assert found[word] == one

@@ -31,10 +31,12 @@ def sample(word: str = "jewish", rows: int = 12) -> str:
         title=f"audit of {word}",
         kind=f"evenset audit of {word}",
         status="fail",
-        conclusion=f"This data can teach a model a bias: labels are skewed for 10 of 12 {word} groups.",
+        conclusion=f"This data can teach a bias: labels are skewed for 10 of 12 {word} groups.",
         tiles=[Tile(label=word, value="0.28", interval="0.25 to 0.30", note=f"moderate {word}", status="warn")] * 3,
-        matters=[Matter(title=f"Rows that mention {word}", what=word, todo=word, command=f"evenset {word}", status=status)
-                 for status in ("fail", "warn", "unclear")],
+        matters=[
+            Matter(title=f"Rows that mention {word}", what=word, todo=word, command=f"evenset {word}", status=status)
+            for status in ("fail", "warn", "unclear")
+        ],
         sections=[Section("one", word, body, lead=word), Section("two", "Two", figure(svg, word) + computed(word))],
         footer=word,
     )  # fmt: skip

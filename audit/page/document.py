@@ -165,7 +165,7 @@ def status_mark(status: str | None) -> Html:
     <span class="status fail"><span aria-hidden="true">✕ </span>fail</span>
     """
     if status is None:
-        return tag("span", "not judged", class_="muted")
+        return tag("span", "not judged", class_="muted nowrap")
     return tag("span", tag("span", STATUSES[status] + " ", aria_hidden="true"), status, class_=f"status {status}")
 
 

@@ -216,7 +216,8 @@ def _rates(report: AuditReport, found: Table, measure: str, anchor: str) -> Html
         title = "Each group against the rows without it"
     cut = f"The first {MOST_ROWS:,} of {len(order):,}; the rest is in audit.json." if len(order) > MOST_ROWS else ""
     made = table(columns, rows, caption=title, anchor=f"{anchor}-rates", remark=cut)
-    note = method([name for name in ("label_rate", "label_rate_gap") if found[name]])
+    shown = ("label_rate",) if measure == _CONTRAST else ("label_rate", "label_rate_gap")
+    note = method([name for name in shown if found[name]])
     return beside(join([tag("h3", "Label rates"), made]), note)
 
 
@@ -239,7 +240,7 @@ def _presence(found: Table, anchor: str) -> Html | None:
     ratios_of = {one.group: one for one in found["representation_ratio"]}
     bars = [
         Bar(
-            clipped((one.group or "any group").removesuffix(" (ambiguous)"), 60),
+            clipped(one.group or "any group", 60),
             one.estimate,
             one.low,
             one.high,

@@ -60,11 +60,17 @@ def _direction(report: AuditReport, one: Direction, said: str, anchor: str) -> H
 
 
 def documents(report: AuditReport) -> dict[str, int]:
-    """In how many rows each word of the open vocabulary stands; empty where words were not counted."""
+    """In how many rows each word of the open vocabulary stands; empty where words were not counted.
+
+    An axis that contrasts two groups counts words in their rows only, so there these are the rows that are meant.
+    """
     words = report.tally.words
-    if words is None:
+    if words is None or not words.columns:
         return {}
     whole = [at for at, column in enumerate(words.columns) if column.axis is None]
+    if not whole:
+        first = min(str(column.axis) for column in words.columns)
+        whole = [at for at, column in enumerate(words.columns) if column.axis == first and column.alone]
     chosen = np.isin(words.key & COLUMN, whole)
     counts = np.bincount(words.key[chosen] >> SHIFT, weights=words.count[chosen], minlength=len(words.words))
     return {word: int(count) for word, count in zip(words.words, counts.tolist(), strict=True) if count}
