@@ -83,6 +83,14 @@ def test_every_part_fits_and_can_be_read(open_page, people, width, scheme):
         sheet.screenshot(path=f"{folder}/audit-{width}-{scheme}.png", full_page=True)
 
 
+def test_paper_is_not_shrunk_by_a_wide_table(open_page, people):
+    sheet = open_page(audit_page(people), width=690, media="print")
+    sheet.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert width_of(sheet) <= 690
+    assert sheet.locator("input:visible, nav:visible, summary:visible").count() == 0
+    assert sheet.evaluate(CONTRAST) == []
+
+
 def test_first_screen_says_what_the_scorecard_says(open_page, people):
     sheet = open_page(audit_page(people), width=1280)
     top = sheet.locator("header")
@@ -296,6 +304,7 @@ def test_merged_shards_say_what_is_left_out(open_page, tmp_path):
     assert "merged shards are counts only" in text
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_comments(open_page, shared_data, tmp_path):
     data = open_data(shared_data / "gab" / "train.csv", text="text", label="label", positive="1")
