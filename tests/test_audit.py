@@ -65,7 +65,8 @@ def test_audit_json_has_what_the_contract_says(tmp_path):
         csv.writer(file).writerows([("text", "label"), *COMMENTS])
     report = run(open_data(path), ["pronouns", "identity"], seed=7)
     report.save(tmp_path / "out")
-    assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == ["audit.json", "flagged.parquet"]
+    names = sorted(entry.name for entry in (tmp_path / "out").iterdir())
+    assert names == ["audit.html", "audit.json", "flagged.parquet"]
     content = json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))
     assert content["schema"] == "evenset.audit/1"
     assert content["dataset"]["rows"] == len(COMMENTS)
