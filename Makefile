@@ -15,12 +15,13 @@ EDITABLE := --config-settings editable_mode=strict -e
 demo: $(VENV)/.demo
 	$(BIN)/evenset demo --out demo --overwrite
 
+# A worker gets a run of neighbouring tests, so that few fixtures of a module are made twice, and helps out at the end.
 test: $(VENV)/.all
-	$(BIN)/python -m pytest -n auto -m "not slow" --doctest-modules --pyargs tests evenset.audit evenset.curate evenset.data evenset.finetune
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" --doctest-modules --pyargs tests evenset.audit evenset.curate evenset.data evenset.finetune
 
 # What takes more than some seconds each; CI runs these too.
 slow: $(VENV)/.all
-	$(BIN)/python -m pytest -n auto -m slow tests
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow tests
 
 quick: $(VENV)/.all
 	$(BIN)/python -m pytest -m "not slow and not real" -x

@@ -23,6 +23,7 @@ from .commands.curate import curate, explain, restore
 from .commands.demo import demo, sample
 from .commands.finetune import finetune, run
 from .commands.folder import NothingKept
+from .commands.help import Group
 from .commands.lexicon import lexicon
 from .commands.screen import hush, printable
 from .commands.verdict import attribute, upstream, verify
@@ -30,17 +31,22 @@ from .commands.verdict import attribute, upstream, verify
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    epilog="Exit codes: 0 done or passed, 1 a check or a verdict failed, 2 the input or the usage is wrong, 3 too "
+    "little evidence, 4 a defect in evenset, 130 and 143 stopped from outside.",
+)
 @click.version_option(__version__, prog_name="evenset")
 def cli() -> None:
     """Will your fine-tuning data teach a model a social bias? Audit it, change it, and prove that the gap shrank.
 
     \b
-    evenset demo                              the whole loop on a built-in sample
-    evenset audit comments.csv                score your own data
-    evenset check comments.csv --init         write evenset.toml with thresholds from today's data
-    evenset check comments.csv --config evenset.toml      fail CI when the bias grows
-    evenset run --config evenset.toml         audit, curate, train, verdict
+    evenset demo                         # the whole loop on a built-in sample
+    evenset audit comments.csv           # score your own data
+    evenset check comments.csv --init    # write evenset.toml from today's data
+    evenset check --config evenset.toml  # fail CI when the bias grows
+    evenset run --config evenset.toml    # audit, curate, train, verdict
     """
 
 

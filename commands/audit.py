@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .folder import axes_of, claimed, listed, load, opened, splits_of
+from .help import Command
 from .options import (
     column_options,
     config_option,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..data.config import Config
 
 
-@click.command(short_help="Score the bias of a data set.")
+@click.command(cls=Command, short_help="Score the bias of a data set.")
 @click.argument("data", nargs=-1)
 @config_option
 @column_options
@@ -90,9 +91,10 @@ def audit(
 
     \b
     evenset audit comments.csv
-    evenset audit bios.parquet --text bio --label profession --axis pronouns --out audit/
-    evenset audit jigsaw.csv --preset jigsaw --axis "column:muslim>=0.5" --json | jq .scores
-    evenset audit big.csv --shard 3/10 --out shard-3/                  on each of 10 machines, then
+    evenset audit bios.parquet --text bio --label profession --out audit/
+    evenset audit jigsaw.csv --preset jigsaw --json | jq .scores
+    evenset audit new.csv --axis "column:muslim>=0.5" --axis identity
+    evenset audit big.csv --shard 3/10 --out shard-3/  # on each machine; then
     evenset audit --merge shard-*/ --out audit/
     """
     from .. import audit as room
@@ -115,7 +117,10 @@ def audit(
     dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=True, ruled=True)
     chosen = listed(measures)
     axes = axes_of(config, flags, dataset)
-    key = [dataset.sha256(), axes, chosen, vectors, pairs, config.model_dump_json()]
+    key = {
+        "data": dataset.sha256(), "axes": axes, "measures": chosen, "vectors": vectors, "pairs": pairs,
+        "config": config.model_dump_json(),
+    }  # fmt: skip
     with claimed(out, "audit", key, overwrite=overwrite):
         with progress_shown(quiet=quiet or as_json) as progress:
             report = room.run(
@@ -204,9 +209,14 @@ def _sharded(
     return 0
 
 
-@click.command(short_help="The table of measures.")
+@click.command(cls=Command, short_help="The table of measures.")
 def measures() -> int:
-    """List every measure: name, formula, range and source."""
+    """List every measure: name, formula, range and source.
+
+    \b
+    evenset measures
+    evenset audit comments.csv --measures npmi,cramers_v
+    """
     from rich.padding import Padding
     from rich.text import Text
 

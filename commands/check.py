@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .folder import axes_of, claimed, load, opened
+from .help import Command
 from .options import (
     Place,
     column_options,
@@ -22,7 +23,7 @@ from .options import (
 from .screen import answer, progress_shown, say
 
 
-@click.command(short_help="Hold a data set against thresholds; for CI.")
+@click.command(cls=Command, short_help="Hold a data set against thresholds; for CI.")
 @click.argument("data", nargs=-1)
 @config_option
 @column_options
@@ -75,11 +76,13 @@ def check(
     data of an earlier audit.
 
     \b
-    evenset check comments.csv                                        the audit's own limits
-    evenset check comments.csv --init                                 writes evenset.toml
-    evenset check comments.csv --config evenset.toml --out check/     check.json, junit.xml, check.md, check.sarif
-    evenset check comments.csv --config evenset.toml --baseline main/audit.json --md - >> summary.md
-    evenset check new-rows.csv --config evenset.toml --baseline main/audit.json --added
+    evenset check comments.csv                         # the audit's own limits
+    evenset check comments.csv --init                  # writes evenset.toml
+    evenset check --config evenset.toml --out check/   # for CI, as files
+    evenset check --config evenset.toml --baseline main/audit.json \\
+        --md - >> summary.md
+    evenset check new-rows.csv --config evenset.toml \\
+        --baseline main/audit.json --added
     """
     from .. import audit as room
     from ..audit.check import usable
@@ -121,8 +124,9 @@ def check(
         again = " ".join(map(shlex.quote, [*data, "--config", str(target)]))
         say(f"written: {target}. Next: evenset check {again}", quiet=quiet)
         return 0
-    compared = [added, None if baseline_path is None else _content(baseline_path)]
-    key = [dataset.sha256(), axes, config.model_dump_json(), *(compared if baseline else [])]
+    key: dict[str, Any] = {"data": dataset.sha256(), "axes": axes, "config": config.model_dump_json()}
+    if baseline:
+        key |= {"use of --added": added, "baseline": None if baseline_path is None else _content(baseline_path)}
     with claimed(out, "check", key, overwrite=overwrite):
         with progress_shown(quiet=quiet or as_json) as progress:
             report = room.run(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .folder import axes_of, claimed, listed, load, opened, split_words
+from .help import Command
 from .options import (
     Place,
     column_options,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..data.config import Config
 
 
-@click.command(short_help="Change a data set by a plan, with a ledger of every change.")
+@click.command(cls=Command, short_help="Change a data set by a plan, with a ledger of every change.")
 @click.argument("data", nargs=-1)
 @config_option
 @click.option("--plan", "plan_name", help="Which [plan.NAME] of the config; needless where there is one.")
@@ -98,10 +99,9 @@ def curate(
     \b
     evenset curate train.csv --do reweight:identity --out curated/
     evenset curate train.csv --config evenset.toml --plan scrub --dry-run
-    evenset curate train.csv --config evenset.toml --plan balance --out curated/
-    evenset curate train.csv --minimise rows --until "label_log_ratio:identity<=0.2" --out curated/
-    evenset explain curated/ --row "#17"
-    evenset restore curated/data.csv --ledger curated/ledger.parquet --original train.csv --out back/
+    evenset curate --config evenset.toml --plan balance --out curated/
+    evenset curate train.csv --until "label_log_ratio:identity<=0.2" \\
+        --minimise rows --out curated/
     """
     from .. import curate as room
     from ..data import InputError
@@ -135,7 +135,10 @@ def curate(
     plan = inline_plan(steps) if plan_name is None else config.get_plan(plan_name)
     dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=False)
     axes = axes_of(config, flags, dataset)
-    key = [dataset.sha256(), plan.model_dump_json(by_alias=True), seed, placebo, axes, compared]
+    key = {
+        "data": dataset.sha256(), "steps": plan.model_dump_json(by_alias=True), "seed": seed, "placebo": placebo,
+        "axes": axes, "measures": compared,
+    }  # fmt: skip
     target = None if dry_run else out
     with claimed(target, "curate", key, overwrite=overwrite):
         result = room.run(
@@ -173,7 +176,10 @@ def _searched(
     dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=True)
     axes = axes_of(config, flags, dataset)
     allowed = room.ALLOWED if allow is None else tuple(split_words(allow, "--allow"))
-    key = [dataset.sha256(), until, allowed, pool, pool_text, seed, axes, measures]
+    key = {
+        "data": dataset.sha256(), "limits": until, "steps": allowed, "pool": pool, "text of the pool": pool_text,
+        "seed": seed, "axes": axes, "measures": measures,
+    }  # fmt: skip
     target = None if dry_run else out
     curation = None
     with claimed(target, "curate --until", key, overwrite=overwrite):
@@ -197,7 +203,7 @@ def _searched(
     return 0 if found.plan is not None or found.needless else 1
 
 
-@click.command(short_help="Say what a curation did to one row, and why.")
+@click.command(cls=Command, short_help="Say what a curation did to one row, and why.")
 @click.argument("curated", type=click.Path(path_type=Path))
 @click.option(
     "--row",
@@ -228,7 +234,7 @@ def explain(curated: Path, row: str, show: bool, as_json: bool) -> int:
     return 0
 
 
-@click.command(short_help="Undo a curation from its ledger.")
+@click.command(cls=Command, short_help="Undo a curation from its ledger.")
 @click.argument("curated")
 @click.option("--ledger", required=True, type=click.Path(path_type=Path), help="ledger.parquet of the curation.")
 @click.option("--original", help="The data before curation; needed where rows were dropped.")
@@ -242,7 +248,10 @@ def restore(
     """Give back the rows as they were before a curation, order included.
 
     \b
-    evenset restore curated/data.csv --ledger curated/ledger.parquet --out back/
+    evenset restore curated/data.csv --ledger curated/ledger.parquet \\
+        --out back/
+    evenset restore curated/data.csv --ledger curated/ledger.parquet \\
+        --original train.csv --out back/  # where rows were dropped
     """
     from .. import curate as room
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .folder import claimed
+from .help import Command
 from .options import (
     Place,
     overwrite_option,
@@ -16,7 +17,7 @@ from .options import (
 from .screen import progress_shown, say, stdout
 
 
-@click.command(short_help="The whole loop on the built-in sample; no network, no GPU.")
+@click.command(cls=Command, short_help="The whole loop on the built-in sample; no network, no GPU.")
 @click.option(
     "--out", type=Place(path_type=Path), default=Path("demo"), show_default=True, help="Folder for the results."
 )
@@ -38,7 +39,7 @@ def demo(out: Path, rows: int | None, overwrite: bool, quiet: bool) -> int:
     return 0 if result.matched else 4
 
 
-@click.command(short_help="Write the built-in synthetic data, with its planted truth.")
+@click.command(cls=Command, short_help="Write the built-in synthetic data, with its planted truth.")
 @click.argument("kind", type=click.Choice(["bios", "comments"]))
 @click.option("--rows", type=click.IntRange(min=1), default=6000, show_default=True)
 @seed_option
@@ -54,7 +55,7 @@ def sample(kind: str, rows: int, seed: int, out: Path, overwrite: bool, quiet: b
     """
     from ..data import sample as room
 
-    with claimed(out, "sample", [kind, rows, seed], overwrite=overwrite):
+    with claimed(out, "sample", {"kind": kind, "rows": rows, "seed": seed}, overwrite=overwrite):
         written = room.write(kind, rows, seed, out)
     say("written: " + ", ".join(str(path) for path in written.values()), quiet=quiet)
     return 0

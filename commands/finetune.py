@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .folder import claimed, drawn, load
+from .help import Command
 from .options import (
     json_option,
     out_option,
@@ -16,7 +17,7 @@ from .options import (
 from .screen import answer, progress_shown
 
 
-@click.command(short_help="Train every arm and seed of a config, then the verdict.")
+@click.command(cls=Command, short_help="Train every arm and seed of a config, then the verdict.")
 @click.option("--config", "config_path", required=True, type=click.Path(path_type=Path), help="evenset.toml.")
 @click.option(
     "--dose",
@@ -39,9 +40,12 @@ def finetune(
 ) -> int:
     """Train every arm (plan x upstream) over all seeds and say whether the gap shrank. Finished runs are kept.
 
+    What the config may hold: docs/config.md.
+
     \b
     evenset finetune --config evenset.toml --out out/
-    evenset finetune --config evenset.toml --dose balance --levels 0,0.5,1,1.5,2 --out out/dose
+    evenset finetune --config evenset.toml --dose balance --levels 0,0.5,1 \\
+        --out out/dose
     """
     if dose is not None or levels is not None:
         return _doses(config_path, dose, levels, out, overwrite=overwrite, quiet=quiet, as_json=as_json)
@@ -83,7 +87,7 @@ def _doses(
     return 0
 
 
-@click.command(short_help="Audit, curate, train, verdict: the whole loop.")
+@click.command(cls=Command, short_help="Audit, curate, train, verdict: the whole loop.")
 @click.option("--config", "config_path", required=True, type=click.Path(path_type=Path), help="evenset.toml.")
 @out_option
 @overwrite_option
@@ -91,6 +95,8 @@ def _doses(
 @json_option
 def run(config_path: Path, out: Path | None, overwrite: bool, quiet: bool, as_json: bool) -> int:
     """Run the whole loop of a config. Stopped half-way, the same command goes on where it was.
+
+    What the config may hold: docs/config.md; `evenset check DATA --init` writes a first one.
 
     \b
     evenset run --config examples/toxicity.toml --out out/toxicity

@@ -146,8 +146,11 @@ def kept_or_not(out: Path | None, command: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def claimed(out: Path | None, command: str, key: list[Any], *, overwrite: bool) -> Iterator[None]:
-    """Hold the output folder for the time of the command, if there is one."""
+def claimed(out: Path | None, command: str, key: list[Any] | dict[str, Any], *, overwrite: bool) -> Iterator[None]:
+    """Hold the output folder for the time of the command, if there is one.
+
+    `key` is all that the results depend on; where it has names, a folder of another run is refused with what differs.
+    """
     if out is None:
         with kept_or_not(None, command):
             yield
@@ -158,9 +161,13 @@ def claimed(out: Path | None, command: str, key: list[Any], *, overwrite: bool) 
     from ..data.atomic import MEDIUM, unwritable
     from ..data.files import OutputFolder
 
-    fingerprint = hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:16]
+    def digest(value: object) -> str:
+        return hashlib.sha256(json.dumps(value, default=str).encode()).hexdigest()[:16]
+
+    parts = {name: digest(value) for name, value in key.items()} if isinstance(key, dict) else None
+    whole = digest(list(key.values()) if isinstance(key, dict) else key)
     try:
-        claim = OutputFolder.claim(out, command=command, fingerprint=fingerprint, overwrite=overwrite)
+        claim = OutputFolder.claim(out, command=command, fingerprint=whole, overwrite=overwrite, parts=parts)
         with claim, kept_or_not(out, command):
             yield
     except OSError as error:

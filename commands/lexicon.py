@@ -6,22 +6,35 @@ from pathlib import Path
 
 import click
 
+from .help import Group
 from .options import (
     json_option,
 )
 from .screen import print_json, stdout
 
 
-@click.group(short_help="Look at and validate word lists.")
+@click.group(cls=Group, short_help="Look at and validate word lists.")
 def lexicon() -> None:
-    """Look at the built-in lexicons and validate your own."""
+    """Look at the built-in lexicons and validate your own.
+
+    \b
+    evenset lexicon show                 # names of the built-in ones
+    evenset lexicon show pronouns
+    evenset lexicon validate faith.toml
+    """
 
 
 @lexicon.command("show", short_help="The groups and forms of a lexicon.")
 @click.argument("name", required=False)
 @json_option
 def lexicon_show(name: str | None, as_json: bool) -> int:
-    """Print the groups and forms of lexicon NAME (built-in or a file); without NAME list the built-in ones."""
+    """Print the groups and forms of lexicon NAME (built-in or a file); without NAME list the built-in ones.
+
+    \b
+    evenset lexicon show
+    evenset lexicon show identity --json
+    evenset lexicon show faith.toml
+    """
     from rich.table import Table
 
     from ..data import lexicon as room
@@ -56,14 +69,23 @@ def lexicon_show(name: str | None, as_json: bool) -> int:
 
 
 @lexicon.command("validate", short_help="Check a lexicon file.")
-@click.argument("file", type=click.Path(path_type=Path))
-def lexicon_validate(file: Path) -> int:
-    """Check a lexicon FILE and list everything that is wrong with it."""
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def lexicon_validate(files: tuple[Path, ...]) -> int:
+    """Check each lexicon FILE and list everything that is wrong with it.
+
+    \b
+    evenset lexicon validate faith.toml
+    evenset lexicon validate lexicons/*.toml
+    """
     from ..data import InputError
     from ..data import lexicon as room
 
-    problems = room.validate(file)
-    if problems:
-        raise InputError(f"{file}: {len(problems)} problem(s)\n  " + "\n  ".join(problems))
-    stdout().print(f"{file}: fine")
+    wrong: list[str] = []
+    for file in files:
+        if problems := room.validate(file):
+            wrong.append(f"{file}: {len(problems)} problem(s)\n  " + "\n  ".join(problems))
+        else:
+            stdout().print(f"{file}: fine")
+    if wrong:
+        raise InputError("\n".join(wrong))
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .folder import claimed, drawn, load, split_words
+from .help import Command
 from .options import (
     config_option,
     json_option,
@@ -18,7 +19,7 @@ from .options import (
 from .screen import answer, say
 
 
-@click.command(short_help="Gaps and verdict from anyone's predictions.")
+@click.command(cls=Command, short_help="Gaps and verdict from anyone's predictions.")
 @click.argument("scores", nargs=-1, required=True)
 @click.option(
     "--yardstick",
@@ -63,7 +64,7 @@ def verify(
     \b
     evenset audit train.csv --out audit/
     evenset verify scores.parquet --yardstick audit/audit.json
-    evenset verify out/runs                                   the same verdict again, from the scores alone
+    evenset verify out/runs    # the same verdict again, from the scores alone
     """
     from .. import finetune as room
     from ..finetune.judging.report import verdict_table
@@ -72,7 +73,7 @@ def verify(
     settings = config.verdict
     if axis or measure:
         settings = settings.model_copy(update={k: v for k, v in {"axis": axis, "measure": measure}.items() if v})
-    with claimed(out, "verify", [list(scores), settings.model_dump_json()], overwrite=overwrite):
+    with claimed(out, "verify", {"scores": list(scores), "settings": settings.model_dump_json()}, overwrite=overwrite):
         verdict = room.verify_files(scores, yardstick, settings=settings, positive=positive, base_arm=base_arm)
         if out is not None:
             verdict.save(out)
@@ -82,7 +83,7 @@ def verify(
     return int(verdict.exit_code)
 
 
-@click.command(short_help="Data or pre-training: what moved the gap in a finished run.")
+@click.command(cls=Command, short_help="Data or pre-training: what moved the gap in a finished run.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @config_option
 @out_option
@@ -98,6 +99,7 @@ def attribute(
 
     \b
     evenset attribute out/toxicity
+    evenset attribute out/toxicity --config toxicity.toml --out attribution/
     """
     from .. import finetune as room
     from ..finetune.attribution.report import attribution_table
@@ -115,7 +117,7 @@ def attribute(
     return 0
 
 
-@click.command(short_help="Measure the bias a model brings along, before any fine-tuning.")
+@click.command(cls=Command, short_help="Measure the bias a model brings along, before any fine-tuning.")
 @click.argument("model")
 @click.option("--targets", metavar="A,B,...", help="Professions, or words for groups; default those of the axis.")
 @click.option(
@@ -160,7 +162,9 @@ def upstream(
     from ..finetune.upstream.table import upstream_table
 
     names = None if targets is None else split_words(targets, "--targets")
-    key = [model, names, axis, kind, str(templates or ""), seed]
+    key = {
+        "model": model, "targets": names, "axis": axis, "kind": kind, "templates": str(templates or ""), "seed": seed,
+    }  # fmt: skip
     with claimed(out, "upstream", key, overwrite=overwrite):
         say(f"measuring {model}", quiet=quiet or as_json)
         found = measure_upstream(model, targets=names, axis=axis, kind=kind, templates=templates, seed=seed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -48,7 +49,15 @@ class OutputFolder:
         self._size = begin(path, *run)
 
     @classmethod
-    def claim(cls, path: str | PurePath, *, command: str, fingerprint: str, overwrite: bool = False) -> Self:
+    def claim(
+        cls,
+        path: str | PurePath,
+        *,
+        command: str,
+        fingerprint: str,
+        overwrite: bool = False,
+        parts: Mapping[str, str] | None = None,
+    ) -> Self:
         """Make the folder, or take it again for the same work.
 
         Parameters
@@ -62,6 +71,8 @@ class OutputFolder:
         overwrite : bool
             Take it whatever it holds. When the work ends well, what another evenset run wrote there and nobody
             changed since is removed; all other files stay.
+        parts : mapping of str to str, optional
+            What the fingerprint is made of, each with a hash of its own, so that a refusal can say what differs.
 
         Raises
         ------
@@ -71,7 +82,7 @@ class OutputFolder:
         folder = Path(path)
         run = (command, fingerprint)
         if not overwrite:
-            _refuse_foreign(folder, *run)
+            _refuse_foreign(folder, *run, parts or {})
         made: list[Path] = []
         try:
             made = [place for place in (folder, *folder.parents) if not place.exists()]
@@ -84,12 +95,14 @@ class OutputFolder:
         before = marker.read_bytes() if marker.is_file() else None
         try:
             if not overwrite:  # once more, now that nobody else can change it
-                _refuse_foreign(folder, *run)
+                _refuse_foreign(folder, *run, parts or {})
             claimed = cls(folder, lock, run, made, before)
             if not claimed.resumed:
                 from .. import __version__
 
-                content = {"command": command, "fingerprint": fingerprint, "version": __version__}
+                content: dict[str, Any] = {"command": command, "fingerprint": fingerprint, "version": __version__}
+                if parts:
+                    content["parts"] = dict(parts)
                 with atomic(marker) as part:
                     part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
             return claimed
@@ -164,7 +177,7 @@ def _is(marker: dict[str, Any] | None, command: str, fingerprint: str) -> bool:
     return marker is not None and marker.get("command") == command and marker.get("fingerprint") == fingerprint
 
 
-def _refuse_foreign(folder: Path, command: str, fingerprint: str) -> None:
+def _refuse_foreign(folder: Path, command: str, fingerprint: str, parts: Mapping[str, str]) -> None:
     try:
         marker = _read_marker(folder)
         if _is(marker, command, fingerprint) or (marker is None and not _foreign(folder)):
@@ -174,8 +187,18 @@ def _refuse_foreign(folder: Path, command: str, fingerprint: str) -> None:
     whose = "files that evenset did not write"
     if marker is not None:
         other = marker.get("command")
-        whose = f"another run's files (evenset {other}{'' if other != command else ' of other data or settings'})"
+        whose = f"another run's files (evenset {other}{'' if other != command else _other(marker, parts)})"
     raise InputError(f'the folder "{folder}" holds {whose}; choose another --out or pass --overwrite')
+
+
+def _other(marker: dict[str, Any], parts: Mapping[str, str]) -> str:
+    """What sets the run of the marker apart from that of `parts`, as far as it is known."""
+    theirs = marker.get("parts")
+    if isinstance(theirs, dict):
+        differ = [name for name, value in parts.items() if theirs.get(name) != value]
+        if differ:
+            return f" with other {', '.join(differ)}"
+    return " of other data or settings"
 
 
 def _drop_folders(made: list[Path]) -> None:

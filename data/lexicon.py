@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def load(name_or_path: str | Path) -> Lexicon:
             f'there is no lexicon "{text}"; built in are {", ".join(names)}; '
             f"a file of your own ends in .toml.{suggest(text, names)}"
         )
-    parsed, problems = parse(content)
+    parsed, problems = _parsed(content)
     if parsed is None:
         more = f" (and {len(problems) - 1} more: evenset lexicon validate)" if len(problems) > 1 else ""
         raise InputError(f"{where}: {problems[0]}{more}")
@@ -124,6 +125,10 @@ def validate(path: str | Path) -> list[str]:
         When the file cannot be read.
     """
     return parse(_read(Path(path)))[1]
+
+
+# The same few files are asked for again and again, by every axis and every step of a plan.
+_parsed = lru_cache(maxsize=16)(parse)
 
 
 def _read(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,29 @@ settings.load_profile("evenset")
 # One thread a process: the tests run side by side already, and threads that wait by spinning take the others' cores.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unrendered(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Figures are put together as always but saved without rendering, which takes longer than most tests.
+
+    A module that looks at them says ``RENDERS = True``; a process that a test starts renders anyway.
+    """
+    if getattr(request.module, "RENDERS", False):
+        yield
+        return
+    from evenset.audit.figures import Figure
+    from evenset.data.files import write_bytes
+
+    def save(self: Figure, folder: str | Path, name: str) -> list[Path]:
+        paths = [Path(folder) / f"{name}.{form}" for form in ("svg", "png")]
+        for path in paths:
+            write_bytes(path, f"not rendered: {self.title}\n{self.alt}\n".encode())
+        return paths
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "save", save)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from evenset.curate.selection.resample import wanted
 from evenset.data.config import Plan, ResampleStep, parse
 from evenset.data.errors import InputError
 
+RENDERS = True
 CELLS = {"labels": ["judge", "nurse"], "patterns": [(), ("he",), ("she",)], "groups": ["she", "he"], "positive": None}
 COUNTS = np.array([[3, 20, 5], [7, 10, 30]])[:, :, None]
 

@@ -19,6 +19,7 @@ from evenset.finetune.figures.tradeoff import draw_tradeoff
 
 pytest.importorskip("matplotlib")
 
+RENDERS = True
 DOCS = Path(__file__).parents[1] / "docs" / "experiments"
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -23,6 +23,7 @@ from evenset.data.config import inline_plan, load
 from evenset.data.errors import InputError
 from evenset.data.sample import write
 
+RENDERS = True
 TEXTS = {"she": "She is kind {}.", "he": "He is kind {}.", "": "It is {} kind."}
 
 

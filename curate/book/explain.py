@@ -157,7 +157,9 @@ def _opened(folder: Path) -> tuple[Ledger, dict[str, Any]]:
         raise InputError(f'"{folder}" is no folder of a curation; evenset curate --out writes one')
     if not place.is_file():
         half = " A curation was stopped there; run it again." if (folder / ".evenset-partial").is_dir() else ""
-        raise InputError(f'"{folder}" has no curation.json, so it is no folder of a curation.{half}')
+        raise InputError(
+            f'"{folder}" has no curation.json: it is of no curation; evenset curate --out writes one.{half}'
+        )
     try:
         report = json.loads(place.read_text(encoding="utf-8"))
         schema = str(report["schema"])
