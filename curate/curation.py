@@ -88,7 +88,7 @@ class Curation:
         return frame
 
     def to_table(self) -> pa.Table:
-        """The curated rows with all columns of the data, and ``weight`` and ``evenset_parent`` where the plan makes them.
+        """The curated rows with all columns of the data, and the columns that the plan adds: weight, evenset_parent.
 
         Raises
         ------

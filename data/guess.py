@@ -33,8 +33,8 @@ POSITIVE_NAMES = frozenset(
 class Sample:
     """The first rows of a dataset.
 
-    `column` gives the raw values of a column as one array; `complete` says whether these are all rows; `classes` are the
-    columns whose numbers have names that are stored with the data.
+    `column` gives the raw values of a column as one array; `complete` says whether these are all rows; `classes` are
+    the columns whose numbers have names that are stored with the data.
     """
 
     names: tuple[str, ...]

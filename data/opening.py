@@ -62,8 +62,9 @@ def open_dataset(
     ----------
     source : path, sequence of paths, table
         A csv, tsv or jsonl file (each also ``.gz`` or ``.zst``), a parquet or arrow file, a Hugging Face dataset
-        folder (``folder#train`` for one of its splits), a glob, ``-`` for standard input, several files of one form, or a table in memory: Arrow, pandas, a
-        ``datasets.Dataset``, anything that exports Arrow, a list of dicts.
+        folder (``folder#train`` for one of its splits), a glob, ``-`` for standard input,
+        several files of one form, or a table in memory: Arrow, pandas, polars, a ``datasets.Dataset``, anything that
+        exports Arrow, a list of dicts.
     text, label, id, weight, cluster : str, optional
         Names of columns. Text and label are guessed where they are not said. A label ``axis:occupations`` (any lexicon,
         also ``axis:lexicon:FILE``) is made of the text: the group that it mentions most; none and ties have no label.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .attribution.attribution import Attribution, attribute
     from .attribution.dose import DoseReport, dose_report
     from .attribution.finished import attribute_folder
+    from .callback import GapCallback
     from .dosing import run_doses
     from .judging.decide import Margins
     from .judging.files import verify_files
@@ -24,6 +25,7 @@ __all__ = [
     "ArmVerdict",
     "Attribution",
     "DoseReport",
+    "GapCallback",
     "Margins",
     "Verdict",
     "attribute",
@@ -41,6 +43,7 @@ _HOME = {
     "run_doses": "dosing",
     "dose_report": "attribution.dose",
     "DoseReport": "attribution.dose",
+    "GapCallback": "callback",
     "train": "pipeline",
     "verify": "judging.verdict",
     "verify_files": "judging.files",

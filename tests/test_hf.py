@@ -1,7 +1,6 @@
-"""Hugging Face datasets, read and written as folders and objects; what the library datasets itself says is the truth."""
+"""Hugging Face datasets, read and written as folders and objects; the library datasets itself says what is right."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -168,7 +167,7 @@ def test_an_index_that_lacks_or_leaves_the_folder(tmp_path):
 
 
 def test_an_index_beyond_the_rows_is_one_message(tmp_path):
-    with pytest.raises(InputError, match="data-00000-of-00002.arrow"):
+    with pytest.raises(InputError, match="data-00000-of-00002"):
         read(old_folder(tmp_path / "old", [1, 99]))
 
 

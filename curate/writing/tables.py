@@ -58,7 +58,7 @@ def whole_table(emitter: Emitter) -> pa.Table:
 def _schema(dataset: Dataset, extra: dict[str, pa.DataType]) -> pa.Schema:
     if dataset.source.schema is None:
         raise InputError(
-            f"the columns of {place_of(dataset.paths)} have no types; give out=FOLDER, or open a table (parquet, pandas)"
+            f"the columns of {place_of(dataset.paths)} have no types; give out=FOLDER, or a table (parquet, pandas)"
         )
     return output_schema(dataset, extra)
 
