@@ -18,6 +18,7 @@ import click
 
 from . import __version__
 from .commands.audit import audit, measures
+from .commands.card import card
 from .commands.check import check
 from .commands.curate import curate, explain, restore
 from .commands.demo import demo, sample
@@ -45,7 +46,8 @@ def cli() -> None:
 
 
 for command in (
-    audit, curate, explain, restore, finetune, run, verify, attribute, upstream, check, demo, sample, lexicon, measures,
+    audit, curate, explain, restore, finetune, run, verify, attribute, upstream, check, card, demo, sample,
+    lexicon, measures,
 ):  # fmt: skip
     cli.add_command(command)
 

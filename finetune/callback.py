@@ -58,10 +58,9 @@ class GapPoint:
 class GapCallback(TrainerCallback):  # type: ignore[misc]  # transformers has no types
     """Measure the gap at each evaluation of a `transformers.Trainer`, and keep the scores at the end.
 
-    At each evaluation the logs get ``eval_evenset_gap``, ``eval_evenset_gap_low`` and ``eval_evenset_gap_high``; so
-    does the dict that `Trainer.evaluate` returns, hence ``metric_for_best_model="evenset_gap"`` works. `history` holds all
-    of them. When training ends, `out` gets the scores that ``evenset verify`` reads; several arms and seeds may share
-    it.
+    At each evaluation the logs get ``eval_evenset_gap``, ``eval_evenset_gap_low`` and ``eval_evenset_gap_high``. So
+    does the dict that `Trainer.evaluate` returns: ``metric_for_best_model="evenset_gap"`` works. `history` holds all of
+    them. When training ends, `out` gets the scores that ``evenset verify`` reads; several arms and seeds may share it.
 
     Parameters
     ----------
