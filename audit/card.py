@@ -72,9 +72,9 @@ def section(audit: Mapping[str, Any], curation: Mapping[str, Any] | None = None)
 
     Examples
     --------
-    >>> from evenset import audit
+    >>> from evenset import audit, data
     >>> rows = [{"text": f"{who} ran.", "label": label} for who in ("She", "He") for label in (0, 1)] * 20
-    >>> text = section(audit.run(rows, axes=["pronouns"], measures=["counts"]).to_dict())
+    >>> text = section(audit.run(data.open(rows), axes=["pronouns"], measures=["counts", "association"]).to_dict())
     >>> text.splitlines()[2]
     '## Social bias'
     """

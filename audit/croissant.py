@@ -142,9 +142,9 @@ def croissant(
 
     Examples
     --------
-    >>> from evenset import audit
+    >>> from evenset import audit, data
     >>> rows = [{"text": f"{who} ran.", "label": label} for who in ("She", "He") for label in (0, 1)] * 20
-    >>> made = croissant(audit.run(rows, axes=["pronouns"], measures=["counts"]).to_dict(), name="runners")
+    >>> made = croissant(audit.run(data.open(rows), axes=["pronouns"], measures=["counts", "association"]).to_dict(), name="runners")
     >>> made["name"], made["conformsTo"][0], len(made["rai:dataBiases"]) > 0
     ('runners', 'http://mlcommons.org/croissant/1.1', True)
     """
@@ -204,7 +204,7 @@ def _checked(existing: Mapping[str, Any]) -> dict[str, Any]:
     named = [conforms] if isinstance(conforms, str) else conforms if isinstance(conforms, list) else []
     if not set(named) & set(VERSIONS):
         raise InputError(
-            f"the metadata conform to {', '.join(map(str, named)) or 'nothing that they name'}, and evenset writes into "
+            f"the metadata conform to {', '.join(map(str, named)) or 'nothing'}, and evenset writes into "
             f"{' or '.join(VERSIONS)}; bring them up to date first"
         )
     return dict(existing)

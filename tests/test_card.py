@@ -15,11 +15,11 @@ from evenset.data.config import inline_plan
 from evenset.data.errors import InputError
 
 
-def rows(n=400):
-    """Posts about gay people are labelled toxic three times as often as posts about christians."""
+def rows(n=600):
+    """Of posts about gay people 60 % are labelled 1, of all others 20 %."""
+    who = ("gay", "christian", "tall")
     return [
-        {"text": f"A {('gay', 'christian')[k % 2]} man, post {k}.", "label": int(k % 10 < (6, 2)[k % 2] + k % 2)}
-        for k in range(n)
+        {"text": f"A {who[k % 3]} person, post {k}.", "label": int(k // 3 % 5 < (3, 1, 1)[k % 3])} for k in range(n)
     ]
 
 
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("card")
     (place / "posts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows()))
     data = evenset.data.open(place / "posts.jsonl")
-    audit.run(data, axes=["identity", "pronouns"], measures=["counts"]).save(place / "audit")
+    audit.run(data, axes=["identity", "pronouns"], measures=["counts", "association"]).save(place / "audit")
     curate.run(data, inline_plan(["reweight:identity"]), axes=["identity"], out=place / "curated")
     return place
 
@@ -50,7 +50,7 @@ def test_it_says_what_audit_json_says(folder, capsys):
     table = [line for line in text.splitlines() if line.startswith(("| fail |", "| warn |"))]
     assert len(table) == len(bad)
     assert any('mention "gay" are labelled "1"' in line and f"{bad[0]['n']:,} rows" in line for line in table)
-    assert f"400 rows of posts.jsonl (SHA-256 {found['dataset']['sha256']})" in text
+    assert f"600 rows of posts.jsonl (SHA-256 {found['dataset']['sha256']})" in text
     assert all(f"{one['name']} {one['version']}" in text for one in found["lexicons"])
     assert f"written by evenset {evenset.__version__}" in text
     assert all(card.md(limit) in text for limit in LIMITS)
@@ -112,7 +112,10 @@ def test_a_card_that_cannot_be_updated_stays_as_it_is(content, message, folder, 
     assert (tmp_path / "README.md").read_bytes() == content
 
 
-EVIL = "<script>alert(1)</script> [x](javascript:1) `a` | <!-- evenset:end --> ![y](//z) www.evil.org @all $x$ _b_ \u202e\x07"
+EVIL = (
+    "<script>alert(1)</script> [x](javascript:1) `a` | <!-- evenset:end --> ![y](//z) www.evil.org @all $x$ _b_ "
+    "\u202e\x07"
+)
 
 
 def test_names_are_shown_as_text(tmp_path):
@@ -155,7 +158,7 @@ def test_a_curation_says_what_was_done(folder):
     assert told.when == "before"
     text = card.section(found, done)
     assert "reweight on identity" in text
-    assert "400 rows became 400: 0 dropped, 0 added" in text
+    assert "600 rows became 600: 0 dropped, 0 added" in text
     assert "of the rows before this curation" in text
     after = audit.run(evenset.data.open(folder / "curated" / "data.jsonl", weight="weight"), axes=["identity"])
     assert Told(after.to_dict(), done).when == "after"
@@ -182,7 +185,7 @@ def test_what_is_no_audit(content, message, tmp_path, capsys):
 
 def test_nothing_beyond_the_limits(capsys):
     even = [{"text": f"{('She', 'He')[k % 2]} ran {k} miles.", "label": k // 2 % 2} for k in range(4000)]
-    made = audit.run(even, axes=["pronouns"], measures=["counts"]).to_dict()
+    made = audit.run(evenset.data.open(even), axes=["pronouns"], measures=["counts", "association"]).to_dict()
     text = card.section(made)
     assert "No finding is beyond the limits" in text
     assert "\nNone.\n" in text

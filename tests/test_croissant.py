@@ -30,10 +30,12 @@ def quiet():
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("croissant")
-    named, labels = ("gay", "christian"), [int(k % 10 < (6, 2)[k % 2] + k % 2) for k in range(400)]
-    lines = [f'"A {named[k % 2]} man, post {k}",{labels[k]}' for k in range(400)]
+    named = ("gay", "christian", "tall")
+    lines = [f'"A {named[k % 3]} person, post {k}",{int(k // 3 % 5 < (3, 1, 1)[k % 3])}' for k in range(600)]
     (folder / "posts.csv").write_text("\n".join(["text,label", *lines]) + "\n")
-    audit.run(evenset.data.open(folder / "posts.csv"), axes=["identity"], measures=["counts"]).save(folder / "audit")
+    audit.run(evenset.data.open(folder / "posts.csv"), axes=["identity"], measures=["counts", "association"]).save(
+        folder / "audit"
+    )
     return folder
 
 
@@ -61,7 +63,7 @@ def test_new_metadata_are_valid_croissant(place, tmp_path):
     assert found.annotations_per_item is None
     assert found.distribution[0].sha256 == audited["dataset"]["sha256"]
     assert found.personal_sensitive_information == [
-        f"[evenset {evenset.__version__}] Texts name social groups: 400 of 400 rows have words of identity."
+        f"[evenset {evenset.__version__}] Texts name social groups: 400 of 600 rows have words of identity."
     ]
 
 
@@ -84,8 +86,11 @@ OLD = {
     "rai:annotationsPerItem": "3",
     "rai:dataBiases": "Only one city.",
     "rai:dataSocialImpact": "Be careful.",
+    "distribution": [{"@type": "cr:FileObject", "@id": "f", "contentUrl": "f.csv", "encodingFormat": "text/csv",
+                      "sha256": "0" * 64}],
     "recordSet": [{"@type": "cr:RecordSet", "@id": "r", "field": [
-        {"@type": "cr:Field", "@id": "r/x", "dataType": "sc:Text"}]}],
+        {"@type": "cr:Field", "@id": "r/x", "dataType": "sc:Text", "source": {
+            "fileObject": {"@id": "f"}, "extract": {"column": "x"}}}]}],
 }  # fmt: skip
 OLD["@context"].pop("responsible")
 
@@ -148,7 +153,7 @@ def test_a_name_without_metadata_is_refused(place, capsys):
 def test_odd_names_are_valid_too(tmp_path):
     rows = [{"text": f"Post {k}.", "g\u202e\x07<b>": f"{k % 2}", "label": int(k % 4 < 2 + k % 2)} for k in range(200)]
     data = evenset.data.open(rows, text="text", label="label")
-    made = croissant(audit.run(data, axes=["column:g\u202e\x07<b>"], measures=["counts"]).to_dict())
+    made = croissant(audit.run(data, axes=["column:g\u202e\x07<b>"], measures=["counts", "association"]).to_dict())
     (tmp_path / "c.json").write_text(json.dumps(made))
     assert validated(tmp_path / "c.json").data_biases
     assert "\u202e" not in json.dumps(made, ensure_ascii=False)
