@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .dosing import run_doses
     from .judging.decide import Margins
     from .judging.files import verify_files
+    from .judging.predictions import Predictions, predictions
     from .judging.records import ArmVerdict
     from .judging.verdict import Verdict, verify
     from .pipeline import run, train
@@ -27,10 +28,12 @@ __all__ = [
     "DoseReport",
     "GapCallback",
     "Margins",
+    "Predictions",
     "Verdict",
     "attribute",
     "attribute_folder",
     "dose_report",
+    "predictions",
     "run",
     "run_doses",
     "train",
@@ -53,6 +56,8 @@ _HOME = {
     "Verdict": "judging.verdict",
     "ArmVerdict": "judging.records",
     "Margins": "judging.decide",
+    "Predictions": "judging.predictions",
+    "predictions": "judging.predictions",
 }
 
 
