@@ -20,6 +20,7 @@ from . import __version__
 from .commands.audit import audit, measures
 from .commands.card import card
 from .commands.check import check
+from .commands.completion import completion, equip
 from .commands.curate import curate, explain, restore
 from .commands.demo import demo, sample
 from .commands.finetune import finetune, run
@@ -47,9 +48,10 @@ def cli() -> None:
 
 for command in (
     audit, curate, explain, restore, finetune, run, verify, attribute, upstream, check, card, demo, sample,
-    lexicon, measures,
+    lexicon, measures, completion,
 ):  # fmt: skip
     cli.add_command(command)
+equip(cli)
 
 
 def main() -> None:
