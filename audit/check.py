@@ -98,6 +98,11 @@ class CheckResult:
     def _said(self) -> str:
         return ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)
 
+    def _repr_html_(self) -> str:
+        from .notebook import check_html
+
+        return check_html(self)
+
     def table(self) -> Group:
         """The result for the terminal: one line, then what did not pass."""
         from rich.console import Group, RenderableType

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -146,7 +145,9 @@ class Curation:
         return "\n".join(lines_of(self.report))
 
     def _repr_html_(self) -> str:
-        return "<pre>" + html.escape(self.summary()) + "</pre>"
+        from .notebook import curation_html
+
+        return curation_html(self)
 
 
 def run(
