@@ -135,7 +135,7 @@ class Told:
     def counts(self) -> dict[str, int]:
         """How many findings have each status."""
         every = [one.status for one in self.findings]
-        return {name: every.count(name) for name in ("fail", "warn", "unclear", "pass")}  # type: ignore[arg-type]
+        return {name: every.count(name) for name in ("fail", "warn", "unclear", "pass")}
 
     def conclusion(self) -> str:
         """The audit in one sentence."""

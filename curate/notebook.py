@@ -40,21 +40,21 @@ def _changes(findings: list[Mapping[str, Any]]) -> Html | None:
     """How many times as often groups have labels, before and after: the largest before."""
     told = [one for one in findings if one["measure"] in _RATIOS and one.get("judged") and _whole(one)]
     told.sort(key=lambda one: (-min(abs(one["before"][end]) for end in ("low", "high")), str(one["id"])))
-    bars = [
-        Bar(
-            f'{_clip(str(one["group"]))} labelled "{_clip(str(one["label"]))}"',
-            *(math.exp(one["after"][name]) for name in ("estimate", "low", "high")),
-            one["after"]["n"],
-            group=_clip(str(one["axis"])),
-            before=tuple(math.exp(one["before"][name]) for name in ("estimate", "low", "high")),  # type: ignore[arg-type]
-        )
-        for one in told[:_BARS]
-    ]
+    bars = [_bar(one) for one in told[:_BARS]]
     if not bars:
         return None
     return forest(
         bars, title="How many times as often groups have labels", x="times as often (log scale)", reference=1.0,
         log=True, signed=False, before="before",
+    )  # fmt: skip
+
+
+def _bar(one: Mapping[str, Any]) -> Bar:
+    name = f'{_clip(str(one["group"]))} labelled "{_clip(str(one["label"]))}"'
+    before, after = ([math.exp(one[when][end]) for end in ("estimate", "low", "high")] for when in ("before", "after"))
+    return Bar(
+        name, after[0], after[1], after[2], one["after"]["n"], group=_clip(str(one["axis"])),
+        before=(before[0], before[1], before[2]),
     )  # fmt: skip
 
 
