@@ -144,7 +144,8 @@ def croissant(
     --------
     >>> from evenset import audit, data
     >>> rows = [{"text": f"{who} ran.", "label": label} for who in ("She", "He") for label in (0, 1)] * 20
-    >>> made = croissant(audit.run(data.open(rows), axes=["pronouns"], measures=["counts", "association"]).to_dict(), name="runners")
+    >>> found = audit.run(data.open(rows), axes=["pronouns"], measures=["counts", "association"])
+    >>> made = croissant(found.to_dict(), name="runners")
     >>> made["name"], made["conformsTo"][0], len(made["rai:dataBiases"]) > 0
     ('runners', 'http://mlcommons.org/croissant/1.1', True)
     """
