@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "evenset.audit/1"
 SCORE = "cramers_v"
-_SHOWN_IN_NOTEBOOK = 30
 
 
 @dataclass(frozen=True)
@@ -195,37 +193,15 @@ class AuditReport:
         return scorecard(self)
 
     def _repr_html_(self) -> str:
-        order = {"fail": 0, "warn": 1, "unclear": 2, "pass": 3, None: 4}
-        first = sorted(self.findings, key=lambda found: (order[found.status], -(rounded(found.magnitude[0]) or 0)))
-        heading = ("status", "measure", "axis", "group", "label", "estimate", "low", "high", "n", "remark")
-        lines = [
-            "<tr>" + "".join(f"<td>{html.escape(_shown(getattr(finding, name)))}</td>" for name in heading) + "</tr>"
-            for finding in first[:_SHOWN_IN_NOTEBOOK]
-        ]
-        more = len(first) - len(lines)
-        return (
-            f"<p>{html.escape(self.conclusion())}</p><table><tr>"
-            + "".join(f"<th>{name}</th>" for name in heading)
-            + "</tr>"
-            + "".join(lines)
-            + "</table>"
-            + (f"<p>and {more} more: <code>to_frame()</code></p>" if more else "")
-        )
+        from .notebook import audit_html
+
+        return audit_html(self)
 
     def conclusion(self) -> str:
         """The audit in one sentence."""
         from .scorecard import conclusion
 
         return conclusion(self)[1]
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        number = rounded(value, digits=3)
-        return "" if number is None else f"{number:g}"
-    return str(value)
 
 
 def scores_of(findings: Iterable[Finding], axes: Sequence[str]) -> dict[str, dict[str, Any]]:
