@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from .html import Html, tag
+from .plot.style import CSS
 
 STATUSES = {"fail": "✕", "warn": "▲", "unclear": "?", "pass": "✓"}
 """Each status with its sign, which says the same as its colour."""
 
-_STYLES = ("style.css", "plot.css")
 _SCRIPT = "script.js"
 
 
@@ -252,7 +252,7 @@ def _read(name: str) -> str:
 
 @functools.cache
 def _style() -> str:
-    return "\n".join(_read(name) for name in _STYLES)
+    return _read("style.css") + CSS
 
 
 def _hash(content: str) -> str:
