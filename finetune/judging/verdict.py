@@ -111,7 +111,7 @@ class Verdict:
         return pd.DataFrame([{k: v for k, v in plain(row).items() if k not in nested} for row in rows])
 
     def save(self, folder: str | Path) -> Path:
-        """Write `verdict.json` and its page, `verdict.html`, each whole or not at all; returns the path of the first."""
+        """Write `verdict.json` and its page `verdict.html`, each whole or not at all; returns the path of the first."""
         from ...data.files import write_json, write_text
         from ..page import verdict_page
 

@@ -24,6 +24,7 @@ from .reading import (
     part,
     plain,
     said,
+    stacked,
     state,
     status_of,
     three,
@@ -32,10 +33,11 @@ from .reading import (
     what_gap,
 )
 
+_MANY = 8  # reasons of more arms are opened, not read in passing
 NAMES = {"pass": "certified, or no gap", "fail": "not certified", "unclear": "unclear", "base": "raw data"}
 RULE = (
-    "Decided by the first rule that fits: no-gap (the raw gap's interval holds 0), widened (the reduction's interval is "
-    "below 0), overshot (the gap turned round), harmful-tradeoff (it shrank and a guard was lost), not-shrunk (the "
+    "Decided by the first rule that fits: no-gap (the raw gap's interval holds 0), widened (the reduction's interval "
+    "is below 0), overshot (the gap turned round), harmful-tradeoff (it shrank and a guard was lost), not-shrunk (the "
     "reduction's interval is below the margin), shrunk-meaningfully (its interval is above the margin; guards kept, "
     "placebo beaten), shrunk (above 0, same), else unclear.",
     "A pass also needs three seeds that differ, an imbalance of the raw data beyond chance, the same direction without "
@@ -60,23 +62,25 @@ def decisions(verdict: Json) -> Section | None:
         [
             said(arm.get("arm")), *([up(arm)] if several else []),
             Cell(decided(arm.get("decision")), said(arm.get("decision"))),
-            cell(*three(arm, "base_gap")), cell(*three(arm, "gap")), cell(*three(arm, "reduction")),
-            cell(*three(arm, "reduction_share"), percent=True, signed=False),
+            stacked(*three(arm, "base_gap")), stacked(*three(arm, "gap")), stacked(*three(arm, "reduction")),
+            stacked(*three(arm, "reduction_share"), percent=True, signed=False),
             state(arm.get("guard_state")), state(arm.get("worst_group_state")), len(arm.get("seeds") or ()) or None,
             arm.get("p_holm"),
         ]
         for arm in arms
     ]  # fmt: skip
-    why = [
-        tag("h3", "Why"),
-        *(
-            tag("p", tag("strong", f"{arm_name(arm, several=several)}: "), decided(arm.get("decision")), ". ",
-                "; ".join(map(said, arm.get("reasons") or ())), ".", _settled(arm))
-            for arm in arms
-        ),
+    reasons = [
+        tag("p", tag("strong", f"{arm_name(arm, several=several)}: "), decided(arm.get("decision")), ". ",
+            "; ".join(map(said, arm.get("reasons") or ())), ".", _settled(arm))
+        for arm in arms
     ]  # fmt: skip
+    why = (
+        tag("details", tag("summary", f"Why, and what would settle it, for each of {len(arms)} arms"), *reasons)
+        if len(arms) > _MANY
+        else join([tag("h3", "Why"), *reasons])
+    )
     shown = table(columns, rows, caption="Decision for each arm, with 95 % intervals", anchor="decisions-table")
-    return Section("decisions", "Decision for each arm", beside(join([shown, *why]), computed(*RULE, title="The rule")))
+    return Section("decisions", "Decision for each arm", beside(join([shown, why]), computed(*RULE, title="The rule")))
 
 
 def _settled(arm: Json) -> Html | None:
@@ -121,9 +125,17 @@ def gaps(verdict: Json) -> Section | None:
         + ("Small dots: single runs. " if runs else "Single runs are not in this file. ")
         + (f"A reduction is worth having from {margin:g}." if known(margin) else "")
     )
-    order = [Column("Arm"), Column("Upstream"), Column("Role"), Column("Gap", "number"), Column("Seeds", "number"),
-             Column("Variance from seeds", "number", ".2g"), Column("from test rows", "number", ".2g"),
-             Column("Without a threshold", "number", ".3f"), *([Column("Each run", "long")] if runs else [])]  # fmt: skip
+    order = [
+        Column("Arm"),
+        Column("Upstream"),
+        Column("Role"),
+        Column("Gap", "number"),
+        Column("Seeds", "number"),
+        Column("Variance from seeds", "number", ".2g"),
+        Column("from test rows", "number", ".2g"),
+        Column("Without a threshold", "number", ".3f"),
+        *([Column("Each run", "long")] if runs else []),
+    ]
     rows = [
         [
             said(gap.get("arm")), up(gap), said(gap.get("role")), cell(*three(gap, "gap")),
@@ -164,9 +176,17 @@ def tradeoff(verdict: Json) -> Section | None:
         zone_name="worth having at an accepted loss",
     )  # fmt: skip
     worth = f"{said(arms[0].get('guard'))}_independent"
-    columns = [Column("Arm"), Column("Upstream"), Column("Reduction", "number"), Column(f"Loss of {guard}", "number"),
-               Column("Guard"), Column(f"{guard} before", "number", ".3f"), Column("after", "number", ".3f"),
-               Column("before, groups and labels independent", "number", ".3f"), Column("after, same", "number", ".3f")]  # fmt: skip
+    columns = [
+        Column("Arm"),
+        Column("Upstream"),
+        Column("Reduction", "number"),
+        Column(f"Loss of {guard}", "number"),
+        Column("Guard"),
+        Column(f"{guard} before", "number", ".3f"),
+        Column("after", "number", ".3f"),
+        Column("before, groups and labels independent", "number", ".3f"),
+        Column("after, same", "number", ".3f"),
+    ]
     rows = []
     for arm in arms:
         plain_, other = (part(part(arm, "utility"), name) for name in (said(arm.get("guard")), worth))
@@ -205,10 +225,15 @@ def scratch(verdict: Json) -> Section | None:
         limits=[margin] if known(margin) else [], names=NAMES,
     )  # fmt: skip
     told = [said(one.get("sentence")) for one in items(part(verdict, "attribution"), "interaction")]
-    body = join([
-        figure(drawn, "95 % intervals; dashed: the margin. Overlap of two intervals is no test: the contrasts below are."),
-        tag("ul", *(tag("li", one) for one in told)) if told else None,
-    ])  # fmt: skip
+    body = join(
+        [
+            figure(
+                drawn,
+                "95 % intervals; dashed: the margin. Whether two differ is told by the contrasts, not by overlap.",
+            ),
+            tag("ul", *(tag("li", one) for one in told)) if told else None,
+        ]
+    )
     lead = "Does a change of the data do as much for a pre-trained model as for one from scratch?"
     return Section("upstreams", "Pre-trained against from scratch", body, lead)
 

@@ -82,8 +82,13 @@ def _effects(found: Json) -> list[Html]:
                 bars.append(Bar(name, *value, group=words))
     if not rows:
         return []
-    columns = [Column("Contrast"), Column("Kind"), Column("Takes off the gap", "number"), Column("p, Holm", "number", ".3f"),
-               Column("In words", "long")]  # fmt: skip
+    columns = [
+        Column("Contrast"),
+        Column("Kind"),
+        Column("Takes off the gap", "number"),
+        Column("p, Holm", "number", ".3f"),
+        Column("In words", "long"),
+    ]
     data = table(columns, rows, caption="Contrasts with 95 % intervals", anchor="contrasts-table")
     if not bars:
         return [tag("h3", "Contrasts"), data]

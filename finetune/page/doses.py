@@ -99,7 +99,7 @@ def _curves(report: Json, curves: list[Json]) -> Section | None:
     ])  # fmt: skip
     note = computed(
         "Every level has the same size, so the dose is the only difference. A monotone and a straight line are fitted "
-        "to the gap; intervals of a dose come from joint draws of seeds and clusters of test rows, widened for few seeds.",
+        "to the gap; intervals of a dose come from joint draws of seeds and clusters, widened for few seeds.",
     )
     return Section("curves", "The gap at each dose", beside(body, note))
 
@@ -114,9 +114,11 @@ def _smallest(report: Json, curves: list[Json]) -> Section | None:
     for curve in curves:
         line = part(curve, "line")
         found = {
-            "gap within the margin": part(curve, "smallest"), "gap of 0, monotone": part(curve, "crossing"),
-            "gap of 0, straight line": part(line, "crossing"), "as low as scratch at the first level": part(curve, "to_control"),
-        }  # fmt: skip
+            "gap within the margin": part(curve, "smallest"),
+            "gap of 0, monotone": part(curve, "crossing"),
+            "gap of 0, straight line": part(line, "crossing"),
+            "as low as scratch at the first level": part(curve, "to_control"),
+        }
         for words, dose in found.items():
             if not dose:
                 continue
@@ -129,12 +131,11 @@ def _smallest(report: Json, curves: list[Json]) -> Section | None:
     drawn = forest(bars, title="Doses that it takes", x=said(report.get("key")), signed=False)
     columns = [Column("Upstream"), Column("To reach"), Column("Dose"), Column("Draws that never do", "number", ".4f"),
                Column("Method", "long")]  # fmt: skip
-    told: list[Html] = []
-    for one in items(report, "differences"):
-        told.append(
-            tag("p", tag("strong", f"{said(one.get('first'))} minus {said(one.get('second'))}: "), "smallest dose ",
-                cell(*three(one, "smallest")).shown, "; slope ", cell(*three(one, "slope")).shown, ".")
-        )  # fmt: skip
+    told = [
+        tag("p", tag("strong", f"{said(one.get('first'))} minus {said(one.get('second'))}: "), "smallest dose ",
+            cell(*three(one, "smallest")).shown, "; slope ", cell(*three(one, "slope")).shown, ".")
+        for one in items(report, "differences")
+    ]  # fmt: skip
     data = table(columns, rows, caption="Doses with 95 % intervals", anchor="doses-table")
     return Section(
         "doses",
@@ -152,8 +153,16 @@ def _points(report: Json, curves: list[Json]) -> Section | None:
         for point in items(curve, "points")
     ]  # fmt: skip
     guard = GUARDS.get(said(report.get("guard")), said(report.get("guard")))
-    columns = [Column("Upstream"), Column(said(report.get("key")), "number", "g"), Column("Gap", "number"), Column("Fit", "number"),
-               Column(guard, "number"), Column("Within the margin"), Column("Collapsed runs", "number"), Column("Saturated")]  # fmt: skip
+    columns = [
+        Column("Upstream"),
+        Column(said(report.get("key")), "number", "g"),
+        Column("Gap", "number"),
+        Column("Fit", "number"),
+        Column(guard, "number"),
+        Column("Within the margin"),
+        Column("Collapsed runs", "number"),
+        Column("Saturated"),
+    ]
     return (
         Section(
             "levels", "Every level", table(columns, rows, caption="Levels with 95 % intervals", anchor="levels-table")

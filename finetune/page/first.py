@@ -23,7 +23,6 @@ from .reading import (
     said,
     status_of,
     three,
-    up,
     upstreams,
 )
 
@@ -117,6 +116,9 @@ def tiles(verdict: Json) -> list[Tile]:
     if len(arms) > 1:
         good = sum(counts[name] for name in CERTIFIED)
         others = ", ".join(f"{many} {name}" for name, many in counts.most_common() if name not in CERTIFIED)
+        if len(arms) <= 6:
+            several = len(upstreams(arms)) > 1
+            others = "; ".join(f"{arm_name(arm, several=several)}: {said(arm.get('decision'))}" for arm in arms)
         found.append(Tile(label="Certified", value=f"{good} of {len(arms)} arms", note=others))
     return found
 
@@ -182,6 +184,8 @@ def matters(verdict: Json) -> list[Matter]:
                 status="unclear",
             )
         )
+    if (left := _left(verdict, best)) is not None:
+        found.append(left)
     if (worst := _worst(verdict)) is not None:
         found.append(worst)
     return found[:3]
@@ -211,11 +215,28 @@ def _about(arm: Json, arms: list[Json], *, several: bool) -> Matter:
     )
 
 
+def _left(verdict: Json, best: Json | None) -> Matter | None:
+    """What a certified arm leaves of the gap."""
+    if best is None or best.get("decision") not in CERTIFIED:
+        return None
+    gap, low, high = three(best, "gap")
+    margin = part(verdict, "margins").get("margin")
+    if not (known(low) and known(high) and known(margin)) or max(-low, high) <= margin:
+        return None
+    sure = low > margin or high < -margin
+    return Matter(
+        title=f"{'A gap is' if sure else 'A gap may be'} left: {spelt(gap, low, high)}",
+        what=f"Certified means smaller, not gone; the interval {'is' if sure else 'reaches'} beyond {margin:g} of 0.",
+        todo="Look at the groups below that still differ; a stronger plan, or two steps together, may do more.",
+        status="warn" if sure else "unclear",
+    )
+
+
 def _open(arms: list[Json], *, several: bool) -> Matter:
     names = _listed([arm_name(arm, several=several) for arm in arms])
     need = max((arm.get("seeds_needed") or 0 for arm in arms), default=0)
     return Matter(
-        title=f"{len(arms)} {'other ' if len(arms) > 1 else ''}arm{'s are' if len(arms) > 1 else ' is'} unclear: {names}",
+        title=f"{len(arms)} other arm{'s are' if len(arms) > 1 else ' is'} unclear: {names}",
         what=f"{arm_name(arms[0], several=several)}: {_sentence(arms[0].get('reasons') or ())}",
         todo=f"Train up to {need} seeds ([finetune] seeds)." if need else settle(arms[0]),
         status="unclear",
@@ -238,7 +259,9 @@ def settle(arm: Json) -> str:
     if "probe saturated" in reasons:
         parts.append("take a probe whose rates are neither all 0 nor all 1")
     if not parts and "neither" in reasons:
-        return "More seeds or rows will not settle it: it is too near the limit. Decide by what it costs, or use another plan."
+        return (
+            "More seeds or rows will not settle it, it is too near the limit: decide by the price, or try another plan."
+        )
     return f"{parts[0][0].upper()}{'; '.join(parts)[1:]}." if parts else "See the reasons below."
 
 
@@ -247,7 +270,7 @@ def _collapsed(verdict: Json) -> Matter | None:
     runs = sum(len(gap.get("collapsed") or ()) for gap in gaps)
     stuck = [gap for gap in gaps if gap.get("saturated")]
     if runs:
-        where = [f"{said(gap.get('arm'))}, {up(gap)}" for gap in gaps if gap.get("collapsed")]
+        where = [arm_name(gap, several=True) for gap in gaps if gap.get("collapsed")]
         return Matter(
             title=f"{runs} run{'s' * (runs > 1)} collapsed: they predict one class or guess",
             what=f"In {_listed(where)}. They count in all figures.",
@@ -255,7 +278,7 @@ def _collapsed(verdict: Json) -> Matter | None:
             status="warn",
         )
     if stuck:
-        names = _listed([f"{said(gap.get('arm'))}, {up(gap)}" for gap in stuck])
+        names = _listed([arm_name(gap, several=True) for gap in stuck])
         return Matter(
             title=f"The probe is saturated in {len(stuck)} arm{'s' * (len(stuck) > 1)}",
             what=f"Most rates are under .01 or over .99 in {names}: gaps there cannot move, and mean little.",
@@ -267,20 +290,22 @@ def _collapsed(verdict: Json) -> Matter | None:
 
 def _worst(verdict: Json) -> Matter | None:
     gaps = [gap for gap in items(verdict, "gaps") if gap.get("role") == "base"] or items(verdict, "gaps")
-    for gap in gaps:
-        worst = part(gap, "worst_gap")
+    for arm in gaps:
+        worst = part(arm, "worst_gap")
         if known(worst.get("shrunk")):
             name = " / ".join(said(worst[key]) for key in ("label", "group") if worst.get(key))
+            gap = spelt(worst["shrunk"], worst.get("low"), worst.get("high"))
             return Matter(
-                title=f"Worst off with {said(gap.get('arm'))}: {name}",
-                what=f"Its gap, once luck is taken out, is {spelt(worst['shrunk'], worst.get('low'), worst.get('high'))}.",
+                title=f"The largest gap of one group with {said(arm.get('arm'))}: {name}",
+                what=f"Its gap to the others, once luck is taken out, is {gap}.",
                 todo="Look at its rows first: evenset audit names what they hold.",
             )
     return None
 
 
 def _sentence(reasons: Any) -> str:
-    return f"{'; '.join(map(said, reasons))}." if reasons else ""
+    text = "; ".join(map(said, reasons))
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _listed(names: list[str], most: int = 4) -> str:

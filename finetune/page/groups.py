@@ -90,7 +90,7 @@ def _forest(
         if known(value[0]) and len(bars) < _MOST and rate.get("in_gap"):
             bars.append(
                 Bar(key[0], *value, n=rate.get("n"), before=old, group=key[1], note=_moved(old, value, change),
-                    status="" if old is None else "pass" if _better(verdict, key, change) else "quiet")
+                    status="" if old is None or _moves(change) else "quiet")
             )  # fmt: skip
     if not rows:
         return None
@@ -99,7 +99,8 @@ def _forest(
     name = arm_name(one, several=several)
     drawn = forest(
         bars, title=f"{x} by group, {name}", x=x, reference=None, signed=False,
-        names={"pass": f"{name}: the rate moved, certainly", "quiet": name}, before=said(verdict.get("base_arm")) if before else "",
+        names={"": f"{name}: the rate moved", "quiet": f"{name}: may not have"} if before else {},
+        before=said(verdict.get("base_arm")) if before else "",
     )  # fmt: skip
     columns = [Column("Group"), Column("Rows", "number"), Column("In the gap"),
                *([Column("Rate before", "number")] if before else []), Column("Rate", "number"),
@@ -108,7 +109,7 @@ def _forest(
     head = tag("h3", f"{said(verdict.get('base_arm'))} and {name}" if before else name)
     if not bars:
         return join([head, data])
-    caption = "Hollow: before. Filled: after. At the right the rate after or, where there is one, the change with its interval."
+    caption = "Hollow: before. Filled: after; grey where the change may be 0. At the right: the change."
     return join([head, figure(drawn, caption if before else "95 % intervals.", data)])
 
 
@@ -116,7 +117,7 @@ def _moved(old: Any, value: Any, change: tuple[Any, Any, Any]) -> str:
     return spelt(*change) if old is not None and known(change[0]) else spelt(*value, signed=False)
 
 
-def _better(verdict: Json, key: tuple[str, str], change: tuple[Any, Any, Any]) -> bool:
+def _moves(change: tuple[Any, Any, Any]) -> bool:
     """Whether the interval of the change leaves out 0."""
     return known(change[1]) and known(change[2]) and (change[1] > 0 or change[2] < 0)
 
@@ -132,8 +133,15 @@ def _every(verdict: Json) -> Html | None:
     ]  # fmt: skip
     if len(arms) < 2 or not rows:
         return None
-    columns = [Column("Group"), Column("Arm"), Column("Upstream"), Column("Rows", "number"),
-               Column("Before", "number", ".3f"), Column("After", "number", ".3f"), Column("Change", "number")]  # fmt: skip
+    columns = [
+        Column("Group"),
+        Column("Arm"),
+        Column("Upstream"),
+        Column("Rows", "number"),
+        Column("Before", "number", ".3f"),
+        Column("After", "number", ".3f"),
+        Column("Change", "number"),
+    ]
     cut = f"The first {_ALL:,} of {len(rows):,}; all are in verdict.json." if len(rows) > _ALL else ""
     made = table(columns, rows[:_ALL], caption="Groups in the gap, every arm", anchor="groups-all", remark=cut)
     return tag("details", tag("summary", "Every arm"), made)
@@ -160,10 +168,24 @@ def worst(verdict: Json) -> Section | None:
     for gap in items(verdict, "gaps"):
         one = part(gap, "worst_gap")
         if known(one.get("shrunk")):
-            rows.append([said(gap.get("arm")), up(gap), " / ".join(filter(None, (said(one.get("label")), said(one.get("group"))))),
-                         one.get("n"), one.get("gap"), cell(one.get("shrunk"), one.get("low"), one.get("high"))])  # fmt: skip
-    columns = [Column("Arm"), Column("Upstream"), Column("Group with the largest gap"), Column("Rows", "number"),
-               Column("Gap as counted", "number", ".3f"), Column("Gap, luck taken out", "number")]  # fmt: skip
+            rows.append(
+                [
+                    said(gap.get("arm")),
+                    up(gap),
+                    " / ".join(filter(None, (said(one.get("label")), said(one.get("group"))))),
+                    one.get("n"),
+                    one.get("gap"),
+                    cell(one.get("shrunk"), one.get("low"), one.get("high")),
+                ]
+            )
+    columns = [
+        Column("Arm"),
+        Column("Upstream"),
+        Column("Group with the largest gap"),
+        Column("Rows", "number"),
+        Column("Gap as counted", "number", ".3f"),
+        Column("Gap, luck taken out", "number"),
+    ]
     how = ", ".join(sorted({said(arm.get("worst_group_source")) for arm in arms} - {""}))
     caption = "95 % intervals; dashed: the most that is accepted." if known(limit) else "95 % intervals."
     body = join([

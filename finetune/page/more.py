@@ -54,17 +54,29 @@ def _measures(verdict: Json) -> list[Html]:
         for name, one in part(arm, "measures").items()
     ]  # fmt: skip
     if changed:
-        columns = [Column("Measure"), Column("Arm"), Column("Before", "number", ".3f"), Column("After", "number", ".3f"),
-                   Column("Change", "number"), Column("Share gone", "number"), Column("Rows", "number")]  # fmt: skip
+        columns = [
+            Column("Measure"),
+            Column("Arm"),
+            Column("Before", "number", ".3f"),
+            Column("After", "number", ".3f"),
+            Column("Change", "number"),
+            Column("Share gone", "number"),
+            Column("Rows", "number"),
+        ]
         return [table(columns, changed, caption="Before and after, with 95 % intervals", anchor="measures-table")]
     gaps = items(verdict, "gaps")
     several = len(upstreams(gaps)) > 1
     rows = [
-        [NAMES.get(name, name), arm_name(gap, several=several), cell(one.get("value"), one.get("low"), one.get("high"), signed=False),
-         one.get("n"), said(one.get("method"))]
+        [
+            NAMES.get(name, name),
+            arm_name(gap, several=several),
+            cell(one.get("value"), one.get("low"), one.get("high"), signed=False),
+            one.get("n"),
+            said(one.get("method")),
+        ]
         for gap in gaps
         for name, one in part(gap, "measures").items()
-    ]  # fmt: skip
+    ]
     columns = [Column("Measure"), Column("Arm"), Column("Value", "number"), Column("Rows", "number"), Column("Method")]
     return [table(columns, rows, caption="Measures with 95 % intervals", anchor="measures-table")] if rows else []
 
@@ -115,8 +127,15 @@ def _calibration(verdict: Json) -> list[Html]:
         for gap in items(verdict, "gaps")
         for one in items(gap, "calibration")
     ]  # fmt: skip
-    columns = [Column("Group"), Column("Arm"), Column("Rows", "number"), Column("Score minus rate", "number"),
-               Column("ECE", "number", ".3f"), Column("ECE by chance", "number", ".3f"), Column("Slope", "number")]  # fmt: skip
+    columns = [
+        Column("Group"),
+        Column("Arm"),
+        Column("Rows", "number"),
+        Column("Score minus rate", "number"),
+        Column("ECE", "number", ".3f"),
+        Column("ECE by chance", "number", ".3f"),
+        Column("Slope", "number"),
+    ]
     return _folded("Calibration by group", columns, rows, "calibration-table")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...audit.page.document import STATUSES
-from ...audit.page.html import Html, tag
+from ...audit.page.html import Html, join, tag
 from ...audit.page.plot.forest import spelt
 from ...audit.page.plot.scales import known
 from ...audit.page.table import Cell
@@ -52,7 +52,7 @@ def plain(value: object) -> str:
     >>> plain(0.2172), plain(-0.02), plain(None)
     ('0.217', '−0.020', '?')
     """
-    return f"{value:.3f}".replace("-", "−") if known(value) else "?"
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−") if known(value) else "?"
 
 
 def between(low: object, high: object) -> str:
@@ -64,6 +64,19 @@ def cell(value: Any, low: Any = None, high: Any = None, *, signed: bool = True, 
     """An estimate with its interval as a cell that sorts by the estimate."""
     said = spelt(value, low, high, signed=signed, percent=percent) if known(value) else "–"
     return Cell(tag("span", said, class_="nowrap"), float(value) if known(value) else "")
+
+
+def stacked(value: Any, low: Any = None, high: Any = None, *, signed: bool = True, percent: bool = False) -> Cell:
+    """The same with the interval below the estimate, where a table has many columns."""
+    whole = cell(value, low, high, signed=signed, percent=percent)
+    first, found, rest = (spelt(value, low, high, signed=signed, percent=percent) if known(value) else "–").partition(
+        " ["
+    )
+    return (
+        Cell(join([first, tag("br"), tag("span", found.strip() + rest, class_="small")]), whole.value)
+        if found
+        else whole
+    )
 
 
 def status_of(decision: object) -> str:
@@ -107,7 +120,7 @@ def upstreams(records: Sequence[Json]) -> list[str]:
 
 def arm_name(record: Json, *, several: bool) -> str:
     """An arm, and its upstream where there are several."""
-    return f"{said(record.get('arm'))}, {up(record)}" if several else said(record.get("arm"))
+    return f"{said(record.get('arm'))} ({up(record)})" if several else said(record.get("arm"))
 
 
 def key_of(record: Json) -> tuple[str, str]:

@@ -23,7 +23,7 @@ _LIMITS = (
     "pronouns compares two groups; they and neopronouns are counted, but hold too few rows for a gap.",
     "The built-in word lists are English; where nothing was found in another language, nothing was looked for.",
     "A word that goes with a group need not be why a model treats the group differently.",
-    "Probe sentences are not the world: there are few distinct ones, which is why clusters decide how wide an interval is.",
+    "Probe sentences are not the world: few of them are distinct, so clusters decide how wide an interval is.",
     "The label may be the problem: where annotators were harsher on one group, balancing rates treats a symptom.",
 )
 
