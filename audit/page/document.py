@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from .html import Html, tag
+from .html import Html, join, tag
 from .plot.style import CSS
 
 STATUSES = {"fail": "✕", "warn": "▲", "unclear": "?", "pass": "✓"}
@@ -175,6 +175,17 @@ def figure(svg: Html, caption: Html | str, data: Html | None = None) -> Html:
     return tag("figure", svg, tag("figcaption", caption), more)
 
 
+def command(text: str) -> Html:
+    """A command to copy: one click takes all of it, and no flag is broken in two.
+
+    Examples
+    --------
+    >>> print(command("evenset --help"))
+    <pre class="command"><span>evenset</span> <span>--help</span></pre>
+    """
+    return tag("pre", join([tag("span", word) for word in text.split(" ")], " "), class_="command")
+
+
 def computed(*paragraphs: Html | str, title: str = "How this was computed") -> Html:
     """Methods in place: how the figures beside it came about, their source and their limits."""
     return tag("aside", tag("p", tag("strong", title)), *(tag("p", one) for one in paragraphs), class_="computed")
@@ -204,13 +215,13 @@ def _top(
 
 
 def _tile(tile: Tile) -> Html:
+    said = [part for part in (status_mark(tile.status) if tile.status else None, tile.note) if part]
     return tag(
         "li",
         tag("span", tile.label, class_="label"),
         tag("span", tile.value, class_="value"),
         tag("span", " ", tile.interval, class_="interval") if tile.interval else None,
-        tag("span", status_mark(tile.status) if tile.status else None, " " if tile.status else None, tile.note,
-            class_="note") if tile.note or tile.status else None,
+        tag("span", join(said, " · "), class_="note") if said else None,
         class_=tile.status,
     )  # fmt: skip
 
@@ -221,7 +232,7 @@ def _matter(matter: Matter) -> Html:
         tag("h3", status_mark(matter.status) if matter.status else None, " " if matter.status else None, matter.title),
         tag("p", matter.what) if matter.what else None,
         tag("p", tag("strong", "Do: "), matter.todo) if matter.todo else None,
-        tag("pre", matter.command, class_="command") if matter.command else None,
+        command(matter.command) if matter.command else None,
     )
 
 

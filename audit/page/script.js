@@ -40,7 +40,9 @@
     const input = document.createElement("input");
     input.type = "search";
     input.autocomplete = "off";
-    label.append("Filter", input);
+    const name = document.createElement("span");
+    name.textContent = "Filter";
+    label.append(name, input);
     box.prepend(label);
     let waiting = 0;
     const apply = () => {

@@ -119,8 +119,9 @@ def _cell(column: Column, value: Any, *, first: bool) -> Html:
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         shown, sort = number(value, column.form), _plain(value)
     if first:
-        return tag("th", shown, scope="row", data_v=sort)
-    return tag("td", shown, class_=column.kind, data_v=sort)
+        named = column.kind if column.kind in ("long", "code") else None
+        return tag("th", shown, scope="row", class_=named, data_v=sort)
+    return tag("td", shown, class_=None if column.kind == "status" else column.kind, data_v=sort)
 
 
 def number(value: float, form: str = ".2f") -> str:

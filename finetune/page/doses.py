@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...audit.page.document import Matter, Section, Tile, beside, computed, document, figure
-from ...audit.page.html import Html, join, tag
+from ...audit.page.html import join, tag
 from ...audit.page.plot.forest import Bar, forest
 from ...audit.page.plot.scales import known
 from ...audit.page.plot.scatter import Dot, Guide, scatter
