@@ -160,16 +160,19 @@ def tradeoff(verdict: Json) -> Section | None:
     dots = []
     for arm in sorted(arms, key=lambda arm: (arm.get("upstream") not in OWN, -arm["reduction"])):
         x, y = three(arm, "reduction"), three(arm, "guard_loss")
-        ends = (None,) * 4 if many else (*x[1:], *y[1:])
-        dots.append(Dot(arm_name(arm, several=len(ups) > 1 and many), x[0], y[0], *ends,
-                        series=ups.index(said(arm.get("upstream")))))  # fmt: skip
+        ends = (None, None, None, None) if many else (x[1], x[2], y[1], y[2])
+        dots.append(Dot(said(arm.get("arm")), x[0], y[0], *ends, ups.index(said(arm.get("upstream")))))
+    told = ". ".join(
+        f"{arm_name(arm, several=len(ups) > 1)}: reduction {plain(arm['reduction'])}, loss {plain(arm['guard_loss'])}"
+        for arm in arms
+    )
     guides = [Guide(0.0, upright=True, solid=True), Guide(0.0, solid=True)]
     if known(margin):
         guides.append(Guide(margin, upright=True, name="margin"))
     if known(limit):
         guides.append(Guide(limit, name="most loss accepted"))
     drawn = scatter(
-        dots, title=f"Reduction of the gap against loss of {guard}", x="reduction of the gap (more is better)",
+        dots, desc=told, title=f"Reduction of the gap against loss of {guard}", x="reduction of the gap (more is better)",
         y=f"loss of {guard} (less is better)", guides=guides,
         series=[UPSTREAMS.get(name, name) for name in ups] if len(ups) > 1 else [],
         zone=(margin, None, None, limit) if known(margin) and known(limit) else None,

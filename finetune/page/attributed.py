@@ -76,7 +76,7 @@ def _effects(found: Json) -> list[Html]:
             ups = [
                 UPSTREAMS.get(said(one.get(key)), said(one.get(key))) for key in ("upstream", "against") if one.get(key)
             ]
-            name = f"{said(one.get('plan'))}, {' − '.join(ups)}" if ups else said(one.get("plan"))
+            name = ", ".join(filter(None, (said(one.get("plan")), " − ".join(ups))))
             rows.append([name, words, cell(*value), one.get("p_holm"), said(one.get("sentence"))])
             if known(value[0]) and kind != "data":
                 bars.append(Bar(name, *value, group=words))

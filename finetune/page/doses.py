@@ -8,7 +8,7 @@ from ...audit.page.plot.forest import Bar, forest
 from ...audit.page.plot.scales import known
 from ...audit.page.plot.scatter import Dot, Guide, scatter
 from ...audit.page.table import Column, table
-from .reading import GUARDS, Json, cell, gap_in_words, items, part, said, three, up, what_gap
+from .reading import GUARDS, Json, called, cell, gap_in_words, items, part, said, three, up, what_gap
 from .record import fixed, limits, made
 
 _ANSWERS = {"holds": "pass", "does not hold": "fail", "cannot be told": "unclear"}
@@ -112,6 +112,7 @@ def _y(found: tuple[object, object, object]) -> tuple[float | None, None, None, 
 def _smallest(report: Json, curves: list[Json]) -> Section | None:
     rows, bars = [], []
     for curve in curves:
+        levels = [point["level"] for point in items(curve, "points") if known(point.get("level"))]
         line = part(curve, "line")
         found = {
             "gap within the margin": part(curve, "smallest"),
@@ -123,6 +124,8 @@ def _smallest(report: Json, curves: list[Json]) -> Section | None:
             if not dose:
                 continue
             value, low, high = (dose.get(key) if known(dose.get(key)) else None for key in ("estimate", "low", "high"))
+            if dose.get("high") == "beyond" and known(low) and levels:
+                high = max(levels) if max(levels) >= low else low
             note = f"{_dose(dose.get('estimate'))} [{_ends(dose)}]" if _ends(dose) else _dose(dose.get("estimate"))
             bars.append(Bar(words, value, low, high, group=up(curve), note=note))
             rows.append([up(curve), words, note, dose.get("unmet"), said(dose.get("method"))])
@@ -132,7 +135,7 @@ def _smallest(report: Json, curves: list[Json]) -> Section | None:
     columns = [Column("Upstream"), Column("To reach"), Column("Dose"), Column("Draws that never do", "number", ".4f"),
                Column("Method", "long")]  # fmt: skip
     told = [
-        tag("p", tag("strong", f"{said(one.get('first'))} minus {said(one.get('second'))}: "), "smallest dose ",
+        tag("p", tag("strong", f"{called(one.get('first'))} minus {called(one.get('second'))}: "), "smallest dose ",
             cell(*three(one, "smallest")).shown, "; slope ", cell(*three(one, "slope")).shown, ".")
         for one in items(report, "differences")
     ]  # fmt: skip
@@ -140,7 +143,16 @@ def _smallest(report: Json, curves: list[Json]) -> Section | None:
     return Section(
         "doses",
         "How much it takes",
-        join([figure(drawn, "95 % intervals; without a line the interval has no end.", data), *told]),
+        join(
+            [
+                figure(
+                    drawn,
+                    "95 % intervals; one that says more than was tried has no end, and is drawn to the last level.",
+                    data,
+                ),
+                *told,
+            ]
+        ),
     )
 
 

@@ -78,7 +78,8 @@ def _forest(
 ) -> Html | None:  # fmt: skip
     first, second = _rates(before), _rates(after)
     changes = _rates(one) if before is not None else {}
-    bars, rows = [], []
+    bars: list[Bar] = []
+    rows: list[list[Any]] = []
     for key, rate in second.items():
         value = (rate.get("rate"), rate.get("low"), rate.get("high"))
         was = first.get(key, {})

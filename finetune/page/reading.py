@@ -106,10 +106,14 @@ def said(text: object) -> str:
     return "" if text is None else str(text)
 
 
+def called(upstream: object) -> str:
+    """An upstream in words."""
+    return UPSTREAMS.get(said(upstream), said(upstream))
+
+
 def up(record: Json) -> str:
     """The upstream in words."""
-    name = said(record.get("upstream"))
-    return UPSTREAMS.get(name, name)
+    return called(record.get("upstream"))
 
 
 def upstreams(records: Sequence[Json]) -> list[str]:
