@@ -1,4 +1,4 @@
-"""verdict.html and dose.html: they say what the JSON files say, of whatever version, and nothing from them is markup."""
+"""verdict.html and dose.html: they say what the JSON files say, whatever version wrote them, and all of it as text."""
 
 import copy
 import json
@@ -104,7 +104,8 @@ def test_the_tables_hold_the_numbers_of_the_file(open_page):
             assert float(cell[1]) == pytest.approx(arm[name], rel=1e-5)
             written = [float(number) for number in re.findall(r"[+-]\d+\.\d+", cell[0].replace("−", "-"))]
             assert written == pytest.approx([arm[name], arm[f"{name}_low"], arm[f"{name}_high"]], abs=0.0005001)
-    groups = sheet.evaluate("""() => Object.fromEntries([...document.querySelectorAll('#groups-0 tbody tr')].map((row) =>
+    groups = sheet.evaluate("""() => Object.fromEntries(
+        [...document.querySelectorAll('#groups-0 tbody tr')].map((row) =>
         [row.cells[0].textContent, [...row.cells].map((cell) => Number(cell.dataset.v))]))""")
     best = next(arm for arm in found["arms"] if arm["arm"] == "swap-replace")
     for one in best["groups"]:

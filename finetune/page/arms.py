@@ -172,7 +172,8 @@ def tradeoff(verdict: Json) -> Section | None:
     if known(limit):
         guides.append(Guide(limit, name="most loss accepted"))
     drawn = scatter(
-        dots, desc=told, title=f"Reduction of the gap against loss of {guard}", x="reduction of the gap (more is better)",
+        dots, desc=told,
+        title=f"Reduction of the gap against loss of {guard}", x="reduction of the gap (more is better)",
         y=f"loss of {guard} (less is better)", guides=guides,
         series=[UPSTREAMS.get(name, name) for name in ups] if len(ups) > 1 else [],
         zone=(margin, None, None, limit) if known(margin) and known(limit) else None,
