@@ -80,7 +80,7 @@ def decisions(verdict: Json) -> Section | None:
         else join([tag("h3", "Why"), *reasons])
     )
     shown = table(columns, rows, caption="Decision for each arm, with 95 % intervals", anchor="decisions-table")
-    return Section("decisions", "Decision for each arm", beside(join([shown, why]), computed(*RULE, title="The rule")))
+    return Section("decisions", "Decision for each arm", join([shown, why, computed(*RULE, title="The rule")]))
 
 
 def _settled(arm: Json) -> Html | None:
@@ -160,8 +160,9 @@ def tradeoff(verdict: Json) -> Section | None:
     dots = []
     for arm in sorted(arms, key=lambda arm: (arm.get("upstream") not in OWN, -arm["reduction"])):
         x, y = three(arm, "reduction"), three(arm, "guard_loss")
-        ends = (None, None, None, None) if many else (x[1], x[2], y[1], y[2])
-        dots.append(Dot(said(arm.get("arm")), x[0], y[0], *ends, ups.index(said(arm.get("upstream")))))
+        x, y = ((x[0], None, None), (y[0], None, None)) if many else (x, y)
+        at = ups.index(said(arm.get("upstream")))
+        dots.append(Dot(said(arm.get("arm")), x[0], y[0], x[1], x[2], y[1], y[2], series=at))
     told = ". ".join(
         f"{arm_name(arm, several=len(ups) > 1)}: reduction {plain(arm['reduction'])}, loss {plain(arm['guard_loss'])}"
         for arm in arms

@@ -188,6 +188,17 @@ def matters(verdict: Json) -> list[Matter]:
         found.append(left)
     if (worst := _worst(verdict)) is not None:
         found.append(worst)
+    if best is not None and (rules := items(best, "thresholds")):
+        other = sorted({said(one.get("decision")) for one in rules} - {said(best.get("decision"))})
+        found.append(
+            Matter(
+                title="The answer hangs on the threshold" if other else "The answer does not hang on the threshold",
+                what=f"Under {len(rules)} rules for it the decision is "
+                f"{' or '.join([said(best.get('decision')), *other])}{'' if other else ' each time'}.",
+                todo="Say which threshold will be used, and judge by that one." if other else "",
+                status="warn" if other else "pass",
+            )
+        )
     return found[:3]
 
 
