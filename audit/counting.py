@@ -107,6 +107,7 @@ def tally_batch(
         empty_texts=int(((length == 0) & ~batch.text_null).sum()),
         null_labels=0 if batch.label is None else batch.label.null_count,
         tokens=0 if scanned.tokens is None else scanned.tokens.n,
+        bad_weights=0 if batch.bad_weight is None else int(batch.bad_weight.sum()),
         cells=cells,
         terms={name: terms for name, (terms, _) in found.items()},
         coverage={name: coverage for name, (_, coverage) in found.items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..data.errors import InputError, suggest
@@ -47,6 +47,11 @@ class Wanted:
         """Whether rows are needed besides the counts."""
         return bool(self.sections - {"proxies"})
 
+    def also(self, named: Iterable[str]) -> Wanted:
+        """The same, with those that are made only when a rule names them."""
+        asked = [name for name in named if name in MEASURES and MEASURES[name].asked]
+        return replace(self, measures=tuple(dict.fromkeys([*self.measures, *asked])))
+
 
 def wanted(names: Iterable[str] | None) -> Wanted:
     """Read what comes after ``--measures``.
@@ -79,7 +84,7 @@ association, directions, proxies, leakage, quality; single measures: evenset mea
     sections = set()
     for name in chosen:
         if name in QUICK:
-            counted = (known for known, measure in MEASURES.items() if measure.function is not None)
+            counted = (known for known, one in MEASURES.items() if one.function is not None and not one.asked)
             measures += [known for known in counted if (known in COUNTS) == (name == "counts")]
         elif name in SECTIONS:
             sections.add(name)

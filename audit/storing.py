@@ -74,6 +74,7 @@ def _header(tally: Tally) -> dict[str, Any]:
         "empty_texts": tally.empty_texts,
         "null_labels": tally.null_labels,
         "tokens": tally.tokens,
+        "bad_weights": tally.bad_weights,
         "axes": {
             name: {
                 "kind": note.kind,
@@ -135,7 +136,7 @@ def from_arrow(table: pa.Table) -> Tally:
         terms=terms,
         coverage={name: Coverage(**seen) for name, seen in header["coverage"].items()},
         words=None if blob is None else words_from_bytes(header["words"], blob),
-        **{name: header[name] for name in COUNTS},
+        **{name: header.get(name, 0) for name in COUNTS},
     )
 
 

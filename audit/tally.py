@@ -104,6 +104,8 @@ class Tally:
         Rows without text, with an empty one, without label; tokens of all texts.
     cells : mapping of axis name to mapping of (label, groups of the row, length bucket) to Cell
         A label of None: the row has none. No groups: ().
+    bad_weights : int
+        Rows whose weight is missing, negative or not finite, where these were counted and not refused; they weigh 0.
     terms : mapping of lexicon name to mapping of (form, label) to documents
     coverage : mapping of lexicon name to Coverage
     words : Words or None
@@ -126,6 +128,7 @@ class Tally:
     empty_texts: int = 0
     null_labels: int = 0
     tokens: int = 0
+    bad_weights: int = 0
     cells: Mapping[str, Mapping[CellKey, Cell]] = field(default_factory=dict)
     terms: Mapping[str, Mapping[TermKey, int]] = field(default_factory=dict)
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
@@ -221,7 +224,7 @@ class Tally:
         return load(path)
 
 
-COUNTS = ("rows", "null_texts", "empty_texts", "null_labels", "tokens")
+COUNTS = ("rows", "null_texts", "empty_texts", "null_labels", "tokens", "bad_weights")
 
 
 def total(tallies: Iterable[Tally], *, start: Tally) -> Tally:

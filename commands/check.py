@@ -51,6 +51,7 @@ def check(
     evenset check comments.csv --config evenset.toml --out check/     check.json and junit.xml
     """
     from .. import audit as room
+    from ..audit.rules import default_rules
     from ..audit.sections import needed_by
     from ..data import InputError
     from ..data.files import write_text
@@ -59,9 +60,13 @@ def check(
     if write_init and target.exists() and not overwrite:
         raise InputError(f"{target}: exists already; --overwrite replaces it.")
     config = load(None if write_init and not target.exists() else config_path)
+    rules = tuple(config.check)
     if not write_init:
-        room.check((), config.check)  # rules that cannot be used are refused before the data are read
-    dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=True)
+        if config_path is None:
+            rules = default_rules()
+            say("no --config: judged by the default limits of an audit; --init writes your own", quiet=quiet)
+        room.check((), rules)  # rules that cannot be used are refused before the data are read
+    dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=True, ruled=not write_init)
     axes = axes_of(config, flags, dataset)
     if write_init:
         with progress_shown(quiet=quiet or as_json) as progress:
@@ -75,13 +80,13 @@ def check(
             report = room.run(
                 dataset,
                 axes=axes,
-                rules=config.check,
+                rules=rules,
                 reference=config.reference,
-                measures=needed_by(config.check),
+                measures=needed_by(rules),
                 seed=seed,
                 progress=progress,
             )
-        result = room.check(report, rules=config.check)
+        result = room.check(report, rules=rules)
         if out is not None:
             result.save(out)
     note = f"written: {out / 'check.json'}, {out / 'junit.xml'}" if out else "for CI: --out DIR writes junit.xml"
