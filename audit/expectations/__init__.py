@@ -18,6 +18,7 @@ from .batch import (
     ExpectEvensetRepresentationWithin,
 )
 from .metrics import EvensetFindings
+from .rows import EvensetRows, ExpectEvensetNoResidualIdentityTerms, ExpectEvensetWeightsValid
 from .running import Validation, checkpoint, validate
 from .suite import load_suite, save_suite, suite
 from .table import findings_frame, findings_of
@@ -25,11 +26,14 @@ from .table import findings_frame, findings_of
 __all__ = [
     "EvensetExpectation",
     "EvensetFindings",
+    "EvensetRows",
     "ExpectEvensetAssociationBelow",
     "ExpectEvensetLabelRateGapBelow",
     "ExpectEvensetLeakageBelow",
     "ExpectEvensetMeasureWithin",
+    "ExpectEvensetNoResidualIdentityTerms",
     "ExpectEvensetRepresentationWithin",
+    "ExpectEvensetWeightsValid",
     "Validation",
     "checkpoint",
     "findings_frame",

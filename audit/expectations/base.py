@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC
-from typing import Any, ClassVar, Literal, Optional, Union
+from typing import Any, ClassVar, Literal
 
 from ...data.config import CheckRule
 from ...data.errors import InputError, suggest
@@ -23,7 +23,7 @@ from .shown import Shown
 from .words import describe, said
 
 RULE = ("measure", "axis", "group", "of_label", "warn", "fail", "warn_below", "fail_below")
-COLUMNS = ("text", "label", "positive", "label_threshold", "weight", "cluster", "preset")
+COLUMNS = ("text", "label", "positive", "label_threshold", "weight", "cluster", "preset", "count_bad_weights")
 NOTHING = "pass: nothing to judge, as narrower rules decide here"
 _SHOWN = 20
 
@@ -53,6 +53,8 @@ class EvensetExpectation(Shown, BatchExpectation, ABC):  # type: ignore[misc]
         Narrower rules (axis, group, label) that decide instead of this one; `suite` fills it in.
     text, label, positive, label_threshold, weight, cluster, preset : optional
         Columns of a data frame of one's own, as in `evenset.data.open`.
+    count_bad_weights : bool, optional
+        Rows with an invalid weight weigh 0 and are no error, as in `evenset check` with a rule on invalid_weights.
     axes : list of str or "auto", optional
         What the data frame is audited for; by default `axis`, "auto" is what `evenset check` would take.
     reference : dict, optional
@@ -61,24 +63,25 @@ class EvensetExpectation(Shown, BatchExpectation, ABC):  # type: ignore[misc]
     """
 
     measure: str
-    axis: Optional[str] = None
-    group: Optional[str] = None
-    of_label: Optional[str] = None
-    warn: Optional[float] = None
-    fail: Optional[float] = None
-    warn_below: Optional[float] = None
-    fail_below: Optional[float] = None
+    axis: str | None = None
+    group: str | None = None
+    of_label: str | None = None
+    warn: float | None = None
+    fail: float | None = None
+    warn_below: float | None = None
+    fail_below: float | None = None
     allow_unclear: bool = False
-    unless: list[dict[str, Optional[str]]] = []  # noqa: RUF012 - pydantic copies defaults
-    text: Optional[str] = None
-    label: Optional[str] = None
-    positive: Optional[str] = None
-    label_threshold: Optional[float] = None
-    weight: Optional[str] = None
-    cluster: Optional[str] = None
-    preset: Optional[str] = None
-    axes: Union[Literal["auto"], list[str], None] = None
-    reference: Optional[dict[str, dict[str, float]]] = None
+    unless: list[dict[str, str | None]] = []  # noqa: RUF012 - pydantic copies defaults
+    text: str | None = None
+    label: str | None = None
+    positive: str | None = None
+    label_threshold: float | None = None
+    weight: str | None = None
+    cluster: str | None = None
+    preset: str | None = None
+    count_bad_weights: bool | None = None
+    axes: Literal["auto"] | list[str] | None = None
+    reference: dict[str, dict[str, float]] | None = None
     seed: int = 0
 
     metric_dependencies: ClassVar[tuple[str, ...]] = (NAME,)
@@ -131,7 +134,7 @@ class EvensetExpectation(Shown, BatchExpectation, ABC):  # type: ignore[misc]
         axes: Any = self.axes
         if axes is None:
             axes = "auto" if self.axis is None else [self.axis]
-        section = FROM_ROWS.get(self.measure)
+        section = self.measure if MEASURES[self.measure].asked else FROM_ROWS.get(self.measure)
         return {
             "columns": {name: value for name in COLUMNS if (value := getattr(self, name)) is not None},
             "axes": axes,
@@ -166,7 +169,17 @@ def rule_in(values: dict[str, Any]) -> CheckRule:
     given = {name: values[name] for name in RULE if values[name] is not None}
     if "of_label" in given:
         given["label"] = given.pop("of_label")
-    return CheckRule(**given)
+    return sound_rule(**given)
+
+
+def sound_rule(**given: Any) -> CheckRule:
+    """A rule of a config, or a ValueError that says in one line what is wrong with its limits."""
+    from pydantic import ValidationError
+
+    try:
+        return CheckRule(**given)
+    except ValidationError as error:
+        raise ValueError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from None
 
 
 def outcome(result: CheckResult, *, allow_unclear: bool, **more: Any) -> dict[str, Any]:

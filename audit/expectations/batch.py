@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..sections import COUNTS
 from ..measures import MEASURES
+from ..sections import COUNTS
 from .base import EvensetExpectation
 
 GAPS = ("label_rate_gap", "label_parity_max")

@@ -24,7 +24,11 @@ try:
     from great_expectations.expectations.metrics.map_metric_provider import ColumnMapMetricProvider
     from great_expectations.expectations.metrics.metric_provider import metric_partial, metric_value
     from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
-    from great_expectations.render import LegacyDiagnosticRendererType, LegacyRendererType, RenderedStringTemplateContent
+    from great_expectations.render import (
+        LegacyDiagnosticRendererType,
+        LegacyRendererType,
+        RenderedStringTemplateContent,
+    )
     from great_expectations.render.renderer.renderer import renderer
     from great_expectations.validator.metric_configuration import MetricConfiguration
 except ImportError as error:

@@ -141,7 +141,7 @@ def _validated(frame: pd.DataFrame, suite: Any, folder: Path | None) -> Validati
     run = next(iter(result.run_results.values()))
     if len(run.results) < len(suite.expectations):
         raise InputError(f"only {len(run.results)} of {len(suite.expectations)} expectations were evaluated")
-    counts: dict[Status, int] = {status: 0 for status in ("fail", "warn", "unclear", "pass")}
+    counts: dict[Status, int] = dict.fromkeys(("fail", "warn", "unclear", "pass"), 0)
     statuses: list[Status] = []
     for one in run.results:
         if not one.result and not one.success:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...data.errors import InputError, suggest
-from ..check import check, rule_text
+from ...data.lexicon import builtin_names
+from ..check import check
 from ..findings import Finding
 from ..rules import applies, rule_for
 from .base import COLUMNS, EvensetExpectation
@@ -20,6 +21,7 @@ from .batch import (
     ExpectEvensetRepresentationWithin,
 )
 from .gx import VERSION, ExpectationConfiguration, great_expectations, pydantic
+from .rows import EvensetRows, ExpectEvensetNoResidualIdentityTerms, ExpectEvensetWeightsValid
 
 if TYPE_CHECKING:
     from ...data.config import CheckRule, Config
@@ -66,23 +68,45 @@ def suite(config: Config, *, rows: bool = False, name: str = "evenset", allow_un
     ['expect_evenset_association_below']
     """
     check((), config.check)  # no rules, or rules that cannot be used
-    common = {"allow_unclear": allow_unclear} | (_own(config) if rows else {})
-    made = [_expectation(rule, _narrower(rule, config.check), common) for rule in config.check]
+    own = _own(config) if rows else {}
+    made = []
+    for rule in config.check:
+        unless = _narrower(rule, config.check)
+        one = _of_rows(rule, own, allow_unclear=allow_unclear) if rows and not unless else None
+        made.append(one or _expectation(rule, unless, {"allow_unclear": allow_unclear, **own}))
     from ... import __version__
 
     meta = {"evenset": {"schema": SCHEMA, "version": __version__}, "great_expectations_version": VERSION}
     return great_expectations.ExpectationSuite(name=name, expectations=made, meta=meta)
 
 
+def _of_rows(rule: CheckRule, own: dict[str, Any], *, allow_unclear: bool) -> EvensetRows | None:
+    """The expectation on each row that says the same, where there is one; what is left is counted by an audit."""
+    given = rule.model_dump(exclude_none=True, exclude={"measure"})
+    if not given.keys() <= {"axis", "warn", "fail"}:
+        return None
+    limits = {"warn": rule.warn, "fail": rule.fail, "allow_unclear": allow_unclear}
+    if rule.measure == "invalid_weights" and rule.axis is None and own["weight"] is not None:
+        return _severe(ExpectEvensetWeightsValid, column=own["weight"], **limits)
+    words = rule.axis in own["axes"] and rule.axis in builtin_names()
+    if rule.measure == "residual_terms" and own["axes"] != "auto" and words:
+        return _severe(ExpectEvensetNoResidualIdentityTerms, column=own["text"], axis=rule.axis, **limits)
+    return None
+
+
+def _severe(kind: Any, **given: Any) -> Any:
+    """An expectation that is less severe where only a warning was wanted; older releases know no severity."""
+    worst = "critical" if any(given.get(name) is not None for name in ("fail", "fail_below")) else "warning"
+    return kind(**given, **({"severity": worst} if "severity" in kind.__fields__ else {}))
+
+
 def _expectation(rule: CheckRule, unless: list[dict[str, str | None]], common: dict[str, Any]) -> EvensetExpectation:
     kind = next((one for one in NAMED if rule.measure in one.measures), ExpectEvensetMeasureWithin)
-    given = rule.model_dump(exclude_none=True)
+    given = rule.model_dump(exclude_none=True, exclude={"warn_change", "fail_change"})
     if "label" in given:
         given["of_label"] = given.pop("label")
-    # What fails when only a warning was wanted is less severe; older releases know no severity.
-    worst = "critical" if any(name.startswith("fail") for name in given) else "warning"
-    severity = {"severity": worst} if "severity" in kind.__fields__ else {}
-    return kind(**given, **common, **severity, unless=unless)
+    made: EvensetExpectation = _severe(kind, **given, **common, unless=unless)
+    return made
 
 
 def _narrower(rule: CheckRule, rules: Sequence[CheckRule]) -> list[dict[str, str | None]]:
@@ -109,9 +133,9 @@ def _own(config: Config) -> dict[str, Any]:
         raise InputError("a suite for rows has to know their columns: name [data] text in the config")
     if data.format is not None or data.roles is not None:
         raise InputError("conversations are no column of texts; make the suite for the table of findings")
-    given = {name: getattr(data, name) for name in COLUMNS}
-    cluster = given.pop("cluster")
-    given["cluster"] = cluster if isinstance(cluster, str) else None
+    given = {name: getattr(data, name) for name in COLUMNS if name != "count_bad_weights"}
+    given["cluster"] = data.cluster if isinstance(data.cluster, str) else None
+    given["count_bad_weights"] = True if any(rule.measure == "invalid_weights" for rule in config.check) else None
     axes = list(data.axes) if "axes" in data.model_fields_set else "auto"
     return {**given, "axes": axes, "reference": config.reference or None}
 
@@ -174,7 +198,10 @@ def load_suite(path: str | Path) -> Any:
 
 def _read(one: Any) -> Any:
     from great_expectations.exceptions import GreatExpectationsError
-    from great_expectations.expectations.registry import get_expectation_impl, list_registered_expectation_implementations
+    from great_expectations.expectations.registry import (
+        get_expectation_impl,
+        list_registered_expectation_implementations,
+    )
 
     if not isinstance(one, dict) or not isinstance(one.get("type"), str) or not isinstance(one.get("kwargs"), dict):
         raise InputError("it has no type and kwargs")

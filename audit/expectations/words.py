@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..check import message
+from ..gate.words import amount, subject
 
 if TYPE_CHECKING:
     from ...data.config import CheckRule
@@ -39,14 +39,15 @@ def describe(rule: CheckRule, *, allow_unclear: bool) -> str:
     --------
     >>> from evenset.data.config import CheckRule
     >>> describe(CheckRule(measure="label_log_ratio", axis="identity", warn=0.2, fail=0.5), allow_unclear=False)
-    'label_log_ratio on axis <b>identity</b>: fails when its whole interval is at or beyond ±0.5, warns at or beyond \
+    'label_log_ratio (axis <b>identity</b>): fails when its whole interval is at or beyond ±0.5, warns at or beyond \
 ±0.2; an interval across a limit is unclear, which is no success'
     """
-    about = ""
-    for word, value in (("axis", rule.axis), ("group", rule.group), ("label", rule.label)):
-        if value is not None:
-            name = f"<b>{plain(value)}</b>" if value else "none (the axis as a whole)"
-            about += f"{' on' if not about else ','} {word} {name}"
+    narrowed = [
+        f"{word} <b>{plain(value)}</b>" if value else f"no {word}"
+        for word, value in (("axis", rule.axis), ("group", rule.group), ("label", rule.label))
+        if value is not None
+    ]
+    about = f" ({', '.join(narrowed)})" if narrowed else ""
     limits = []
     for verb, beyond, below in (("fails", "fail", "fail_below"), ("warns", "warn", "warn_below")):
         value, least = getattr(rule, beyond, None), getattr(rule, below, None)
@@ -55,7 +56,9 @@ def describe(rule: CheckRule, *, allow_unclear: bool) -> str:
         if ends:
             limits.append(f"{verb} {'when its whole interval is ' if not limits else ''}{' or '.join(ends)}")
     unclear = "which is allowed here" if allow_unclear else "which is no success"
-    return f"{plain_measure(rule.measure)}{about}: {', '.join(limits)}; an interval across a limit is unclear, {unclear}"
+    return (
+        f"{plain_measure(rule.measure)}{about}: {', '.join(limits)}; an interval across a limit is unclear, {unclear}"
+    )
 
 
 def plain_measure(name: str) -> str:
@@ -84,7 +87,5 @@ def said(case: Case) -> str:
     """One case in words, the limits left out: they stand beside it."""
     if case.finding is None:
         return case.message
-    whole = message(case.finding, case.rule)
-    head, _, tail = whole.rpartition("; limits: ")
-    remark = tail.partition("; ")[2]
-    return f"{head}; {remark}" if head and remark else head or whole
+    remark = f"; {case.finding.remark}" if case.finding.remark else ""
+    return f"{subject(case.finding)}: {amount(case.finding)}{remark}"
