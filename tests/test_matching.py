@@ -44,13 +44,13 @@ def frame(rows: int = 60) -> pd.DataFrame:
     })
 
 
-def write(path: Path, rows: pd.DataFrame) -> Path:
+def write(path: Path, rows: pd.DataFrame, *, compression: str = "snappy") -> Path:
     if path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), path)
+        pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), path, compression=compression)
     elif path.suffix == ".csv":
         rows.to_csv(path, index=False)
     else:
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows.to_dict("records")))
+        path.write_text("".join(json.dumps({k: v for k, v in row.items() if v == v}) + "\n" for row in rows.to_dict("records")))
     return path
 
 
@@ -67,8 +67,10 @@ def curated(folder: Path, name: str, suffix: str = ".csv") -> tuple[Path, Path, 
     return source, out / f"data{suffix}", out / "ledger.parquet"
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [*((name, ".csv") for name in PLANS), ("weights", ".jsonl"), ("copies", ".jsonl"), ("everything", ".parquet")],
+)
 def test_rows_as_curation_wrote_them_match(name: str, suffix: str, tmp_path: Path) -> None:
     source, rows, ledger = curated(tmp_path, name, suffix)
     whole = matched(rows, ledger)
@@ -76,7 +78,7 @@ def test_rows_as_curation_wrote_them_match(name: str, suffix: str, tmp_path: Pat
     n = len(read(rows))
     assert len(whole.wrong) == n
     # Written anew by another program: the bytes are others, the rows are not.
-    again = write(tmp_path / f"again{suffix}", read(rows))
+    again = write(tmp_path / f"again{suffix}", read(rows), compression="zstd")
     if again.read_bytes() == rows.read_bytes():
         again.write_bytes(again.read_bytes() + b"\n")
     told = matched(again, ledger)
@@ -93,7 +95,7 @@ def test_every_planted_change_is_counted_and_no_other(name: str, tmp_path: Path)
     own = read(rows)
     draw = np.random.default_rng(7)
     mine = own.index if "evenset_parent" not in own else own.index[own["evenset_parent"] == ""]
-    for size in (1, 3, 7):
+    for size in (1, 7):
         changed = own.copy()
         chosen = draw.choice(mine, size, replace=False)
         changed.loc[chosen, "text"] = changed.loc[chosen, "text"] + " and more"
@@ -108,7 +110,7 @@ def test_every_planted_change_is_counted_and_no_other(name: str, tmp_path: Path)
 
 def test_a_changed_weight_is_counted(tmp_path: Path) -> None:
     _, rows, ledger = curated(tmp_path, "weights")
-    changed = read(rows)
+    changed = read(rows).astype({"weight": "float64"})
     changed.loc[[2, 9], "weight"] = [99.0, np.nan]
     assert np.flatnonzero(matched(changed, ledger).wrong).tolist() == [2, 9]
 
@@ -133,7 +135,7 @@ def test_a_copy_that_nobody_made_is_counted(tmp_path: Path) -> None:
 
 def test_what_cannot_be_held_against_a_ledger_is_refused(tmp_path: Path) -> None:
     _, rows, ledger = curated(tmp_path, "everything")
-    with pytest.raises(InputError, match='no column "weight"'):
+    with pytest.raises(InputError, match='held against "ledger.parquet".*"weight"'):
         matched(read(rows).drop(columns="weight"), ledger)
     with pytest.raises(InputError, match="there is no ledger"):
         matched(rows, tmp_path / "none.parquet")

@@ -24,7 +24,7 @@ from .undo import Undone, made_rows, same_bytes
 from .undo_messages import UndoneFile
 
 MEASURE = "ledger_mismatches"
-_TRIES = 100_000  # equal rows that may have been dropped before one, as they move the number in its key
+_TRIES = 10_000  # equal rows, dropped or changed, by which the number in a row's key may be off
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,11 @@ def matched(curated: Any, ledger: str | Path, *, original: Any = None) -> Matche
     place = curated if in_memory else curated_files(curated, book)
     if talk and in_memory:
         raise InputError("conversations are held against their ledger as files, not as tables in memory")
-    changed = open_file(place, about) if talk else _opened(place, book)
+    weighed = WEIGHT in book.about["extra"] and not talk
+    try:
+        changed = open_file(place, about) if talk else _opened(place, book, weighed=weighed)
+    except InputError as error:
+        raise InputError(f'the rows cannot be held against "{book.path.name}": {error}') from None
     lacking = [name for name in book.about["extra"] if name not in changed.names]
     if lacking and changed.form != "jsonl":
         raise InputError(
@@ -138,10 +142,13 @@ def matched(curated: Any, ledger: str | Path, *, original: Any = None) -> Matche
     return _of_rows(changed, book, None if original is None else _opened(original, book))
 
 
-def _opened(place: Any, book: Ledger) -> Dataset:
+def _opened(place: Any, book: Ledger, *, weighed: bool = False) -> Dataset:
     about = book.about["input"]
     names = ("text", "label", "id", "label_threshold", "preset", "encoding")
-    return open_dataset(place, **{name: about[name] for name in names if about[name] is not None})
+    given = {name: about[name] for name in names if about[name] is not None}
+    if weighed:
+        given |= {"weight": WEIGHT, "count_bad_weights": True}
+    return open_dataset(place, **given)
 
 
 def _each(book: Ledger) -> int:
@@ -199,13 +206,15 @@ def _of_rows(changed: Dataset, book: Ledger, original: Dataset | None) -> Matche
             content = content_keys(part.text, part.batch.label)
             number = seen.occurrences(content).astype(np.uint64)
             at = np.flatnonzero(known)
-            same = _same_key(content[at], number[at], named.key[place[at]], len(undone.dropped))
+            others = len(undone.dropped) + sum(map(len, wrong_rows))
+            same = _same_key(content[at], number[at], named.key[place[at]], others)
             wrong[at[~same]] = True
             told |= known
-        if WEIGHT in book.about["extra"]:
-            weight = _weights(part.batch.table, part.batch.n)
-            said = known & np.isfinite(named.weight[place]) if len(named.position) else known
-            wrong[said] |= ~np.isclose(weight[said], named.weight[place[said]], rtol=1e-9, atol=0)
+        weight, bad = part.batch.weight, part.batch.bad_weight
+        if weight is not None and bad is not None and known.any():
+            said = known & np.isfinite(named.weight[place])
+            other = ~np.isclose(weight[said], named.weight[place[said]], rtol=1e-9, atol=0)
+            wrong[said] |= other | bad[said]
         if kept is not None:
             texts = _next(kept, len(part.row))
             wrong[: len(texts)] |= ~same_bytes(part.text.slice(0, len(texts)), texts)
@@ -224,32 +233,22 @@ def _of_rows(changed: Dataset, book: Ledger, original: Dataset | None) -> Matche
     return Matched(mask, unsaid, max(rows - undone.rows, 0), same=False, ledger=book.path.name)
 
 
-def _same_key(content: Keys, number: Keys, wanted: Keys, dropped: int) -> Bools:
-    """Whether rows have the keys wanted, of which some equal rows may have been dropped before them."""
+def _same_key(content: Keys, number: Keys, wanted: Keys, others: int) -> Bools:
+    """Whether rows have the keys wanted.
+
+    The number in a key says how many equal rows came before it in the data. Of `others` rows, dropped or changed, some
+    may have been equal to it, so that it has now come later, or sooner.
+    """
     same: Bools = combine(content, number) == wanted
     left = np.flatnonzero(~same)
-    for more in range(1, min(dropped, _TRIES) + 1):
-        if not len(left):
+    for step in range(1, _TRIES + 1):
+        if not len(left) or step > others + len(left):
             break
-        hit = combine(content[left], number[left] + np.uint64(more)) == wanted[left]
+        hit = combine(content[left], number[left] + np.uint64(step)) == wanted[left]
+        hit |= (number[left] >= step) & (combine(content[left], number[left] - np.uint64(step)) == wanted[left])
         same[left[hit]] = True
         left = left[~hit]
     return same
-
-
-def _weights(table: pa.RecordBatch, n: int) -> Any:
-    """The weights that stand in the rows; NaN where there is no number."""
-    import json
-
-    import pandas as pd
-
-    at = table.schema.get_field_index(LINE)
-    if at >= 0:
-        values: Any = [json.loads(line).get(WEIGHT) for line in table.column(at).to_pylist()]
-    else:
-        at = table.schema.get_field_index(WEIGHT)
-        values = [None] * n if at < 0 else table.column(at).to_pylist()
-    return pd.to_numeric(pd.Series(values, dtype="object"), errors="coerce").to_numpy(np.float64)
 
 
 def _copies(changed: Dataset, book: Ledger) -> tuple[Ints, int]:
