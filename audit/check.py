@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.errors import InputError
 from .findings import Finding, Status
-from .gate.words import message, nothing, rule_text
+from .gate.change import UNCOMPARED, Change, compare, settled
+from .gate.screen import RANK
+from .gate.words import changed, message, nothing, rule_text
+from .measures import known_measure
 from .rules import applies, judge, rule_for
+from .sections import FROM_ROWS
+from .sketch import ALL, shared
+from .tally import Tally
 
 if TYPE_CHECKING:
     from rich.console import Group
 
     from ..data.config import CheckRule
+    from .gate.baseline import Baseline
     from .report import AuditReport
 
 SCHEMA = "evenset.check/1"
-_SHOWN = 8
-_RANK = {"fail": 0, "unclear": 1, "warn": 2, "pass": 3}
-_COLOUR = {"fail": "bold red", "unclear": "bold yellow", "warn": "yellow", "pass": "bold green"}
 _VERDICT = {"fail": "FAILED", "unclear": "UNCLEAR", "warn": "PASSED with warnings", "pass": "PASSED"}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One rule on one finding, or a rule that found nothing to judge."""
+    """One rule on one finding, or a rule that found nothing to judge.
+
+    Attributes
+    ----------
+    rule : CheckRule
+    finding : Finding or None
+    status : {"pass", "warn", "fail", "unclear"}
+    message : str
+        In words.
+    change : Change or None
+        What became of it since the baseline, where there is one.
+    known : bool
+        Whether it passes although it is not inside its limits: it was so on the baseline and has not grown.
+    """
 
     rule: CheckRule
     finding: Finding | None
     status: Status
     message: str
+    change: Change | None = None
+    known: bool = False
 
     @property
     def name(self) -> str:
@@ -47,6 +66,7 @@ class Case:
             "finding": None if self.finding is None else self.finding.id,
             "status": self.status,
             "message": self.message,
+            **({} if self.change is None else {"change": self.change.to_dict(), "known": self.known}),
         }
 
 
@@ -58,9 +78,15 @@ class CheckResult:
     ----------
     cases : tuple of Case
         Rule by finding.
+    note : str
+        What it was compared with, if anything.
+    sources : tuple of Path
+        The files of the data.
     """
 
     cases: tuple[Case, ...]
+    note: str = ""
+    sources: tuple[Path, ...] = ()
 
     @property
     def counts(self) -> dict[Status, int]:
@@ -83,32 +109,30 @@ class CheckResult:
     def summary(self) -> str:
         """The result in one line, with the first case that brought it about."""
         worst = next((case for case in self.cases if case.status == self.status and self.status != "pass"), None)
-        return f"{self._verdict}: {self._said}." + (f" First: {worst.message}" if worst is not None else "")
+        return f"{self.verdict}: {self.said}." + (f" First: {worst.message}" if worst is not None else "")
 
     @property
-    def _verdict(self) -> str:
+    def verdict(self) -> str:
+        """The status in a word or two."""
         return _VERDICT[self.status]
 
     @property
-    def _said(self) -> str:
-        return ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)
+    def said(self) -> str:
+        """How many of each status, in words."""
+        found = ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)
+        known = sum(case.known for case in self.cases)
+        return f"{found} ({known} of them known from the baseline)" if known else found
+
+    @property
+    def not_passed(self) -> list[Case]:
+        """The cases that did not pass, the worst first."""
+        return sorted((case for case in self.cases if case.status != "pass"), key=lambda case: RANK[case.status])
 
     def table(self) -> Group:
         """The result for the terminal: one line, then what did not pass."""
-        from rich.console import Group, RenderableType
-        from rich.table import Table
-        from rich.text import Text
+        from .gate.screen import screen
 
-        parts: list[RenderableType] = [Text.assemble((self._verdict, _COLOUR[self.status]), f": {self._said}")]
-        bad = sorted((case for case in self.cases if case.status != "pass"), key=lambda case: _RANK[case.status])
-        if bad:
-            table = Table.grid(padding=(0, 2))
-            for case in bad[:_SHOWN]:
-                table.add_row(Text(case.status, style=_COLOUR[case.status]), Text(case.message))
-            parts.append(table)
-        if len(bad) > _SHOWN:
-            parts.append(Text(f"and {len(bad) - _SHOWN} more; all are in check.json (--out DIR)"))
-        return Group(*parts)
+        return screen(self)
 
     def to_dict(self) -> dict[str, Any]:
         """As in check.json."""
@@ -117,6 +141,7 @@ class CheckResult:
             "status": self.status,
             "exit_code": self.exit_code(),
             "counts": self.counts,
+            **({"compared": self.note} if self.note else {}),
             "cases": [case.to_dict() for case in self.cases],
         }
 
@@ -126,15 +151,35 @@ class CheckResult:
 
         return junit(self)
 
+    def markdown(self) -> str:
+        """The result for the summary of a CI run."""
+        from .gate.markdown import markdown
+
+        return markdown(self)
+
+    def sarif(self) -> dict[str, Any]:
+        """The result as SARIF 2.1.0, paths relative to the working directory."""
+        from .gate.sarif import sarif
+
+        return sarif(self)
+
     def save(self, folder: str | Path) -> None:
-        """Write check.json and junit.xml."""
-        from ..data.files import write_bytes, write_json
+        """Write check.json, junit.xml, check.md and check.sarif."""
+        from ..data.files import write_bytes, write_json, write_text
 
         write_json(Path(folder) / "check.json", self.to_dict())
         write_bytes(Path(folder) / "junit.xml", self.junit())
+        write_text(Path(folder) / "check.md", self.markdown())
+        write_json(Path(folder) / "check.sarif", self.sarif())
 
 
-def check(report: AuditReport | Iterable[Finding], rules: Sequence[CheckRule]) -> CheckResult:
+def check(
+    report: AuditReport | Iterable[Finding],
+    rules: Sequence[CheckRule],
+    *,
+    baseline: Baseline | None = None,
+    default: bool = False,
+) -> CheckResult:
     """Hold an audit against rules.
 
     Parameters
@@ -143,28 +188,130 @@ def check(report: AuditReport | Iterable[Finding], rules: Sequence[CheckRule]) -
         What was found; its own statuses do not count.
     rules : sequence of CheckRule
         The config's `[[check]]` sections. The narrowest rule that applies to a finding decides.
+    baseline : Baseline, optional
+        An earlier audit: then what counts is the change since (`gate.change.settled`); `report` must be a whole one.
+    default : bool
+        Whether the rules are the audit's own, which need not all concern these data: those that match nothing are left
+        out, unless all are.
 
     Raises
     ------
     InputError
-        When there are no rules, or one names a measure that does not exist.
+        When there are no rules, one names a measure that does not exist or has limits of change alone without a
+        baseline, or the baseline is not comparable.
+    """
+    usable(rules, baseline=baseline is not None)
+    from .report import AuditReport
+
+    findings = report.findings if isinstance(report, AuditReport) else tuple(report)
+    judged = judge(findings, rules)
+    for rule in rules:
+        if baseline is None and not rule.limited:
+            raise InputError(
+                f"the rule ({rule_text(rule)}) limits the change alone: give an earlier audit as --baseline"
+            )
+    changes = None
+    if baseline is not None:
+        if not isinstance(report, AuditReport):
+            raise TypeError("a baseline is compared with an AuditReport")
+        changes = Changes.of(replace(report, findings=judged, rules=tuple(rules)), baseline)
+    cases: list[Case] = []
+    for rule in rules:
+        ours = [finding for finding in judged if applies(rule, finding)]
+        own = [finding for finding in ours if _judges(rule, finding, rules)]
+        cases += [_case(rule, finding, changes) for finding in own]
+        overruled = any(not _deciding(rule, finding, rules) for finding in ours)
+        if not own and not overruled:
+            axes = [axis.name for axis in report.axes] if isinstance(report, AuditReport) else []
+            cases.append(Case(rule, None, "unclear", nothing(rule, ours, judged, axes)))
+    if default:
+        cases = [case for case in cases if case.finding is not None] or cases
+    source = report.source if isinstance(report, AuditReport) else None
+    return CheckResult(
+        tuple(cases), "" if changes is None else changes.note, () if source is None else tuple(source.paths)
+    )
+
+
+def usable(rules: Sequence[CheckRule], *, baseline: bool) -> None:
+    """Refuse rules that cannot be used, before any row is read.
+
+    Parameters
+    ----------
+    rules : sequence of CheckRule
+        Those of the config.
+    baseline : bool
+        Whether there is one.
+
+    Raises
+    ------
+    InputError
+        As in `check`.
     """
     if not rules:
         raise InputError(
             "there is nothing to check against: the config has no [[check]] section. "
             "`evenset check DATA --init` writes one from today's data"
         )
-    from .report import AuditReport
-
-    findings = report.findings if isinstance(report, AuditReport) else tuple(report)
-    judged = judge(findings, rules)
-    cases: list[Case] = []
     for rule in rules:
-        ours = [finding for finding in judged if applies(rule, finding)]
-        own = [finding for finding in ours if rule_for(finding, rules) is rule and finding.status is not None]
-        cases += [Case(rule, finding, finding.status, message(finding, rule)) for finding in own if finding.status]
-        overruled = any(rule_for(finding, rules) is not rule for finding in ours)
-        if not own and not overruled:
-            axes = [axis.name for axis in report.axes] if isinstance(report, AuditReport) else []
-            cases.append(Case(rule, None, "unclear", nothing(rule, ours, judged, axes)))
-    return CheckResult(tuple(cases))
+        known_measure(rule.measure)
+        if not baseline and not rule.limited:
+            raise InputError(
+                f"the rule ({rule_text(rule)}) limits the change alone: give an earlier audit as --baseline"
+            )
+
+
+def _deciding(rule: CheckRule, finding: Finding, rules: Sequence[CheckRule]) -> bool:
+    """Whether the rule decides about the finding: its level or, where the rule limits nothing else, its change."""
+    kin = [one for one in rules if one.limited == rule.limited]
+    return rule_for(finding, kin) is rule
+
+
+def _judges(rule: CheckRule, finding: Finding, rules: Sequence[CheckRule]) -> bool:
+    return _deciding(rule, finding, rules) and (
+        finding.status is not None if rule.limited else finding.judged or rule.group == finding.group
+    )
+
+
+def _case(rule: CheckRule, finding: Finding, changes: Changes | None) -> Case:
+    change = None if changes is None else changes.change(finding, rule)
+    if change is None:
+        new = changes is not None
+        status = finding.status or "unclear"
+        return Case(rule, finding, status, message(finding, rule) + ("; not on the baseline" if new else ""))
+    status, known = settled(finding, change, rule)
+    return Case(rule, finding, status, changed(finding, change, rule, known=known), change, known)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the findings of a report were on a baseline."""
+
+    before: Mapping[str, Finding]
+    old: Tally
+    new: Tally
+    level: float
+    note: str
+
+    @staticmethod
+    def of(report: AuditReport, baseline: Baseline) -> Changes:
+        """Compute the findings of the baseline by today's rules."""
+        before = baseline.before(report)
+        return Changes(before, baseline.tally, report.tally, report.settings.level, baseline.note(report))
+
+    def change(self, finding: Finding, rule: CheckRule) -> Change | None:
+        """The change of one finding; None where the baseline has nothing to compare with."""
+        before = self.before.get(finding.id)
+        if before is None or (not before.enough and finding.enough) or finding.measure in UNCOMPARED:
+            return None
+        on_rows = finding.measure in FROM_ROWS
+        old, new = self.old.sketch, self.new.sketch
+        if on_rows and old is not None and new is not None and not shared(old.prints[ALL], new.prints[ALL]).same:
+            old = new = None  # a probe is fitted anew: nothing is known of how two of them go together
+        untouched = finding.axis in self.new.cells and _cells(self.old, finding) == _cells(self.new, finding)
+        return compare(finding, before, rule, old=old, new=new, level=self.level, untouched=untouched)
+
+
+def _cells(tally: Tally, finding: Finding) -> dict[object, object]:
+    """The counts of the rows of the finding's groups."""
+    groups = {finding.group, *(finding.group or "").split("/")}
+    return {key: cell for key, cell in tally.cells[finding.axis].items() if groups.intersection(key[1])}

@@ -13,6 +13,7 @@ from ..data.arrays import distinct
 from ..data.errors import InputError
 from ..data.scan import BUCKET_EDGES
 from .documents import count_words
+from .sketch import Sketch
 from .sums import Sums, term_table
 from .tally import MAX_WEIGHT, UNIT, AxisNote, Cell, CellKey, Codes, Coverage, GroupNote, LexiconNote, Tally, TermKey
 from .vocabulary import LIMIT_WORDS
@@ -114,6 +115,7 @@ def tally_batch(
         words=count_words(scanned, axis_notes, label, labels, limit=LIMIT_WORDS if words is True else words)
         if words
         else None,
+        sketch=Sketch.of(batch, scanned.members) if batch.n else None,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .cells import AxisCells
+from .cells import AxisCells, Bools
 from .findings import Finding, Settings
 from .tally import Tally
 
@@ -42,7 +42,7 @@ def residual_terms(cells: AxisCells, _: Settings) -> list[Finding]:
     rows = cells.all.rows
     total = int(rows.sum())
     plain = [at for at, group in enumerate(cells.groups) if not cells.note.groups[group].ambiguous]
-    held: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = cells.has[plain].any(axis=0)
+    held: Bools = np.logical_or.reduce(cells.has[plain], axis=0)
     found = [exact("residual_terms", int(rows[held].sum()), total, axis=cells.axis)]
     for at in plain:
         group = cells.groups[at]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..data.errors import InputError, suggest
-from .measures import MEASURES
+from .measures import MEASURES, known_measure
 
 if TYPE_CHECKING:
     from ..data.config import CheckRule
@@ -109,6 +109,24 @@ def needed_by(rules: Iterable[CheckRule]) -> list[str]:
     ['counts', 'association']
     """
     return [*QUICK, *dict.fromkeys(FROM_ROWS[rule.measure] for rule in rules if rule.measure in FROM_ROWS)]
+
+
+def listed_measures(names: str | None) -> list[str]:
+    """Measures named with commas; the section "leakage" stands for what it measures.
+
+    Raises
+    ------
+    InputError
+        For what is no measure; suggests the right one.
+
+    Examples
+    --------
+    >>> listed_measures("leakage, nmi"), listed_measures(None)
+    (['leakage_auc', 'nmi'], [])
+    """
+    of_section = {section: measure for measure, section in FROM_ROWS.items()}
+    given = [name.strip() for name in (names or "").split(",") if name.strip()]
+    return [known_measure(of_section.get(name, name)).name for name in dict.fromkeys(given)]
 
 
 @dataclass(frozen=True)

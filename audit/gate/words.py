@@ -12,6 +12,7 @@ from ..findings import Finding, rounded
 
 if TYPE_CHECKING:
     from ...data.config import CheckRule
+    from .change import Change
 
 LOGS = frozenset({
     "label_log_ratio", "label_log_ratio_by_length", "log_odds", "log_ratio", "log_ratio_centred", "pmi",
@@ -31,6 +32,31 @@ def message(finding: Finding, rule: CheckRule) -> str:
     """
     remark = f"; {finding.remark}" if finding.remark else ""
     return f"{subject(finding)}: {amount(finding)}; limits: {limits(rule)}{remark}"
+
+
+def changed(finding: Finding, change: Change, rule: CheckRule, *, known: bool) -> str:
+    """One case beside its baseline, in words."""
+    from .change import limits_of
+
+    if known:
+        was = "known: not inside its limits on the baseline already, and not grown"
+        if finding.status == "unclear":
+            was = "known: as unclear on the baseline, and not grown"
+    else:
+        was = f"was {number(change.before.estimate)} on the baseline"
+    if change.same:
+        grown = "the same rows"
+    else:
+        ends = " to ".join(number(value) for value in (change.low, change.high))
+        paired = "" if change.paired else ", as of independent rows"
+        grown = f"worse by {number(change.estimate)} ({ends}{paired})"
+    warn, fail = (f"{value:g}" for value in limits_of(rule))
+    remark = f"; {finding.note}" if finding.note else ""
+    return (
+        f"{subject(finding)}: {amount(finding)}; {was}; {grown}; limits: {limits(rule)}; of change: "
+        + ", ".join(f"{name} {value}" for name, value in (("warn", warn), ("fail", fail)) if value != "inf")
+        + remark
+    )
 
 
 def subject(finding: Finding) -> str:
