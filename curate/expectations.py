@@ -94,7 +94,7 @@ class ExpectEvensetCuratedMatchesLedger(EvensetRows):
     """
 
     ledger: str
-    original: Optional[str] = None
+    original: Optional[str] = None  # noqa: UP045 - pydantic 1 of Great Expectations reads it
 
     map_metric = _MAP
     measure = MEASURE

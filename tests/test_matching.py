@@ -37,11 +37,13 @@ PLANS = {
 def frame(rows: int = 60) -> pd.DataFrame:
     words = ["She told him so.", "he ran", "nothing here", "her dog", "He, she and they"]
     # Equal rows come often, so that keys need their numbers also after drops.
-    return pd.DataFrame({
-        "text": [f"{words[k % 5]} {k // 5 % 3}" for k in range(rows)],
-        "label": ["a" if k % 3 else "b" for k in range(rows)],
-        "other": range(rows),
-    })
+    return pd.DataFrame(
+        {
+            "text": [f"{words[k % 5]} {k // 5 % 3}" for k in range(rows)],
+            "label": ["a" if k % 3 else "b" for k in range(rows)],
+            "other": range(rows),
+        }
+    )
 
 
 def write(path: Path, rows: pd.DataFrame, *, compression: str = "snappy") -> Path:
@@ -50,7 +52,10 @@ def write(path: Path, rows: pd.DataFrame, *, compression: str = "snappy") -> Pat
     elif path.suffix == ".csv":
         rows.to_csv(path, index=False)
     else:
-        path.write_text("".join(json.dumps({k: v for k, v in row.items() if v == v}) + "\n" for row in rows.to_dict("records")))
+        lines = (
+            json.dumps({key: value for key, value in row.items() if value == value}) for row in rows.to_dict("records")
+        )
+        path.write_text("".join(f"{line}\n" for line in lines))
     return path
 
 
@@ -83,7 +88,7 @@ def test_rows_as_curation_wrote_them_match(name: str, suffix: str, tmp_path: Pat
         again.write_bytes(again.read_bytes() + b"\n")
     told = matched(again, ledger)
     assert (told.count, told.lacking) == (0, 0)
-    assert told.finding().low == 0 and told.finding().high == told.unsaid
+    assert (told.finding().low, told.finding().high) == (0, told.unsaid)
     copies = 0 if "evenset_parent" not in read(rows) else int((read(rows)["evenset_parent"].fillna("") != "").sum())
     assert matched(again, ledger, original=source).unsaid == copies
     assert matched(read(rows), ledger, original=source).count == 0
@@ -135,7 +140,7 @@ def test_a_copy_that_nobody_made_is_counted(tmp_path: Path) -> None:
 
 def test_what_cannot_be_held_against_a_ledger_is_refused(tmp_path: Path) -> None:
     _, rows, ledger = curated(tmp_path, "everything")
-    with pytest.raises(InputError, match='held against "ledger.parquet".*"weight"'):
+    with pytest.raises(InputError, match=r'held against "ledger.parquet".*"weight"'):
         matched(read(rows).drop(columns="weight"), ledger)
     with pytest.raises(InputError, match="there is no ledger"):
         matched(rows, tmp_path / "none.parquet")
@@ -147,9 +152,10 @@ def test_what_cannot_be_held_against_a_ledger_is_refused(tmp_path: Path) -> None
 
 
 def test_conversations_are_told_by_their_edits(tmp_path: Path) -> None:
+    turns = [[("user", "hi"), ("assistant", f"She said {k}.")] for k in range(20)]
     lines = [
-        {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": f"She said {k}."}], "label": k % 2}
-        for k in range(20)
+        {"messages": [{"role": role, "content": said} for role, said in talk], "label": k % 2}
+        for k, talk in enumerate(turns)
     ]
     source = tmp_path / "talk.jsonl"
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -146,8 +146,8 @@ class EvensetExpectation(Shown, BatchExpectation, ABC):  # type: ignore[misc]
     def judge(self, findings: tuple[Finding, ...]) -> CheckResult:
         """What `evenset check` makes of these findings by this rule, in the company of the narrower ones."""
         rule = self.rule
-        limits = rule.model_dump(exclude={"measure", "axis", "group", "label"})
-        others = [CheckRule(measure=self.measure, **other, **limits) for other in self.unless]
+        nowhere = {"axis": None, "group": None, "label": None}
+        others = [rule.model_copy(update=nowhere | other) for other in self.unless]
         return CheckResult(tuple(case for case in check(findings, [rule, *others]).cases if case.rule is rule))
 
     def _validate(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,16 +54,20 @@ class Validation:
         return 1 if self.status == "fail" else 0
 
 
-def checkpoint(suite: Any, *, context: Any = None, name: str = "evenset") -> Any:
+def checkpoint(suite: Any, *, context: Any = None, name: str = "evenset", data_docs: bool = True) -> Any:
     """What runs a suite on a data frame: ``checkpoint(suite).run(batch_parameters={"dataframe": frame})``.
 
     Parameters
     ----------
     suite : great_expectations.ExpectationSuite
+        What is run.
     context : optional
         A context of Great Expectations, in which data source, suite, validation and checkpoint of this `name` are made
-        or replaced, and whose data docs are brought up to date; by default one that is gone with the process.
+        or replaced; by default one that is gone with the process.
     name : str
+        Of all of these.
+    data_docs : bool
+        Whether a run brings the context's data docs up to date.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def checkpoint(suite: Any, *, context: Any = None, name: str = "evenset") -> Any
     made = great_expectations.Checkpoint(
         name=name,
         validation_definitions=[validation],
-        actions=[great_expectations.checkpoint.UpdateDataDocsAction(name="data docs")],
+        actions=[great_expectations.checkpoint.UpdateDataDocsAction(name="data docs")] if data_docs else [],
         result_format="SUMMARY",
     )
     return context.checkpoints.add_or_update(made)
@@ -108,6 +111,7 @@ def validate(
     found : AuditReport, iterable of Finding, or DataFrame
         The batch; a data frame is taken as it is.
     suite : great_expectations.ExpectationSuite
+        What is run.
     out : path, optional
         The data docs are written to its folder `gx`, whole or not at all.
 
@@ -134,12 +138,11 @@ def validate(
 
 
 def _validated(frame: pd.DataFrame, suite: Any, folder: Path | None) -> Validation:
-    with tempfile.TemporaryDirectory(prefix="evenset-gx-") as elsewhere:
-        context = _quiet_context(folder or Path(elsewhere))
-        with _calm():
-            result = checkpoint(suite, context=context).run(
-                batch_parameters={"dataframe": frame}, run_id=great_expectations.RunIdentifier(run_name="evenset")
-            )
+    context = _quiet_context(folder)
+    with _calm():
+        result = checkpoint(suite, context=context, data_docs=folder is not None).run(
+            batch_parameters={"dataframe": frame}, run_id=great_expectations.RunIdentifier(run_name="evenset")
+        )
     run = next(iter(result.run_results.values()))
     if len(run.results) < len(suite.expectations):
         raise InputError(f"only {len(run.results)} of {len(suite.expectations)} expectations were evaluated")

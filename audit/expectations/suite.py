@@ -21,7 +21,7 @@ from .batch import (
     ExpectEvensetRepresentationWithin,
 )
 from .gx import VERSION, ExpectationConfiguration, great_expectations, pydantic
-from .rows import EvensetRows, ExpectEvensetNoResidualIdentityTerms, ExpectEvensetWeightsValid
+from .rows import ExpectEvensetNoResidualIdentityTerms, ExpectEvensetWeightsValid
 
 if TYPE_CHECKING:
     from ...data.config import CheckRule, Config
@@ -80,7 +80,7 @@ def suite(config: Config, *, rows: bool = False, name: str = "evenset", allow_un
     return great_expectations.ExpectationSuite(name=name, expectations=made, meta=meta)
 
 
-def _of_rows(rule: CheckRule, own: dict[str, Any], *, allow_unclear: bool) -> EvensetRows | None:
+def _of_rows(rule: CheckRule, own: dict[str, Any], *, allow_unclear: bool) -> Any:
     """The expectation on each row that says the same, where there is one; what is left is counted by an audit."""
     given = rule.model_dump(exclude_none=True, exclude={"measure"})
     if not given.keys() <= {"axis", "warn", "fail"}:
@@ -167,9 +167,9 @@ def load_suite(path: str | Path) -> Any:
         raise InputError(f'"{path}" cannot be read as a suite: {error}') from None
     if not isinstance(raw, dict) or not isinstance(raw.get("expectations"), list):
         raise InputError(f'"{path}" is no suite of Great Expectations 1.x: it has no list of expectations')
-    meta = raw.get("meta") if isinstance(raw.get("meta"), dict) else {}
+    meta: dict[str, Any] = raw["meta"] if isinstance(raw.get("meta"), dict) else {}
     written = str(meta.get("great_expectations_version") or meta.get("great_expectations.__version__") or "unknown")
-    ours = meta.get("evenset") if isinstance(meta.get("evenset"), dict) else {}
+    ours: dict[str, Any] = meta["evenset"] if isinstance(meta.get("evenset"), dict) else {}
     again = "write it anew with suite(config) and save_suite"
     if written.split(".")[0] not in ("unknown", VERSION.split(".")[0]) or "expectation_suite_name" in raw:
         raise InputError(f'"{path}" was written by Great Expectations {written}, and this is {VERSION}; {again}')

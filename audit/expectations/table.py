@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...data.errors import InputError
 from ..findings import Finding
@@ -13,6 +13,7 @@ from ..findings import Finding
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..findings import Status
     from ..report import AuditReport
 
 COLUMNS = tuple(field.name for field in fields(Finding))
@@ -28,6 +29,7 @@ def findings_frame(report: AuditReport | Iterable[Finding]) -> pd.DataFrame:
     Parameters
     ----------
     report : AuditReport or iterable of Finding
+        What was found.
 
     Returns
     -------
@@ -81,7 +83,7 @@ def findings_of(frame: pd.DataFrame) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _finding(row: dict[str, Any]) -> Finding:
+def _finding(row: Mapping[Any, Any]) -> Finding:
     words = {name: _word(row[name]) for name in _WORDS}
     numbers = {name: None if _null(row[name]) else float(row[name]) for name in _NUMBERS}
     for name in ("axis", "measure"):
@@ -98,7 +100,7 @@ def _finding(row: dict[str, Any]) -> Finding:
     status = words["status"]
     if status not in (None, "pass", "warn", "fail", "unclear"):
         raise ValueError(f'"{status}" is no status')
-    return replace(finding, status=status)
+    return replace(finding, status=cast("Status | None", status))
 
 
 def _null(value: Any) -> bool:

@@ -48,7 +48,7 @@ def describe(rule: CheckRule, *, allow_unclear: bool) -> str:
         if value is not None
     ]
     about = f" ({', '.join(narrowed)})" if narrowed else ""
-    limits = []
+    limits: list[str] = []
     for verb, beyond, below in (("fails", "fail", "fail_below"), ("warns", "warn", "warn_below")):
         value, least = getattr(rule, beyond, None), getattr(rule, below, None)
         ends = [] if value is None else [f"at or beyond ±{abs(value):g}"]

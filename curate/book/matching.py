@@ -197,7 +197,8 @@ def _of_rows(changed: Dataset, book: Ledger, original: Dataset | None) -> Matche
     named = _Named.of(book)
     kept = None if original is None else _kept(original, undone.dropped, book)
     seen = Seen()
-    wrong_rows, unsaid, own = [], 0, 0
+    wrong_rows: list[Ints] = []
+    unsaid = 0
     for part in undone.parts():
         wrong = np.isin(part.row, part.bad) | (part.position >= about["rows"])
         known, place = named.at(part.position)
@@ -206,7 +207,7 @@ def _of_rows(changed: Dataset, book: Ledger, original: Dataset | None) -> Matche
             content = content_keys(part.text, part.batch.label)
             number = seen.occurrences(content).astype(np.uint64)
             at = np.flatnonzero(known)
-            others = len(undone.dropped) + sum(map(len, wrong_rows))
+            others = len(undone.dropped) + sum(len(rows) for rows in wrong_rows)
             same = _same_key(content[at], number[at], named.key[place[at]], others)
             wrong[at[~same]] = True
             told |= known
@@ -222,12 +223,11 @@ def _of_rows(changed: Dataset, book: Ledger, original: Dataset | None) -> Matche
             told[:] = True
         wrong_rows.append(part.row[wrong])
         unsaid += int((~told & ~wrong).sum())
-        own += len(part.row)
     mask = np.zeros(undone.rows, np.bool_)
     mask[np.concatenate([np.zeros(0, np.int64), *wrong_rows])] = True
     if PARENT in book.about["extra"]:
-        bad, fine = _copies(changed, book)
-        mask[bad] = True
+        unmade, fine = _copies(changed, book)
+        mask[unmade] = True
         unsaid += fine
     rows = book.about["output"]["rows"]
     return Matched(mask, unsaid, max(rows - undone.rows, 0), same=False, ledger=book.path.name)
