@@ -99,6 +99,8 @@ def check(
     from ..data import InputError
     from ..data.files import write_json, write_text
 
+    if gx:
+        refuse_gx(out, baseline=baseline_path is not None, init=write_init)
     target = config_path or Path("evenset.toml")
     if write_init and target.exists() and not overwrite:
         raise InputError(f"{target}: exists already; --overwrite replaces it.")
@@ -106,8 +108,6 @@ def check(
         raise InputError("--added needs --baseline: the audit of the rows that were there before")
     if as_json and md == "-":
         raise InputError("--json and --md - both want standard output; give --md a file")
-    if gx:
-        refuse_gx(out, baseline=baseline_path is not None, init=write_init)
     config = load(None if write_init and not target.exists() else config_path)
     rules = tuple(config.check)
     if not write_init:

@@ -6,7 +6,7 @@ since the ledger is this room's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Optional
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -94,7 +94,7 @@ class ExpectEvensetCuratedMatchesLedger(EvensetRows):
     """
 
     ledger: str
-    original: Optional[str] = None  # noqa: UP045 - pydantic 1 of Great Expectations reads it
+    original: str | None = None
 
     map_metric = _MAP
     measure = MEASURE

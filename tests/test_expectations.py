@@ -22,8 +22,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     gx = pytest.importorskip("great_expectations", reason="the extra gx is not installed")
     from evenset.audit import expectations as ex
-    from evenset.audit.expectations.metrics import EvensetFindings
     from evenset.audit.expectations import load_suite, save_suite, suite
+    from evenset.audit.expectations.metrics import EvensetFindings
     from evenset.audit.expectations.words import plain
 
 SECRET = "zanzibar"
