@@ -24,6 +24,7 @@ with warnings.catch_warnings():
     from evenset.audit import expectations as ex
     from evenset.audit.expectations import load_suite, save_suite, suite
     from evenset.audit.expectations.metrics import EvensetFindings
+    from evenset.audit.expectations.running import quiet_context
     from evenset.audit.expectations.words import plain
 
 SECRET = "zanzibar"
@@ -239,7 +240,7 @@ def test_a_batch_is_audited_once_for_all_expectations(monkeypatch: pytest.Monkey
 def test_no_format_of_results_shows_a_row(wanted: str) -> None:
     frame = comments({"gay": 0.6, "": 0.2}, rows=40, weight=True).rename(columns={"weight": "w"})
     batch = (
-        gx.get_context(mode="ephemeral").data_sources.add_pandas("s").add_dataframe_asset("a")
+        quiet_context().data_sources.add_pandas("s").add_dataframe_asset("a")
         .add_batch_definition_whole_dataframe("b").get_batch({"dataframe": frame})
     )  # fmt: skip
     form = {"result_format": wanted}

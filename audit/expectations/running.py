@@ -84,7 +84,7 @@ def checkpoint(suite: Any, *, context: Any = None, name: str = "evenset", data_d
             f'the suite "{suite.name}" has no expectation, so it would pass whatever the data is; make one of a '
             "config with [[check]] rules: suite(config)"
         )
-    context = _quiet_context() if context is None else context
+    context = quiet_context() if context is None else context
     source = context.data_sources.add_or_update_pandas(name=name)
     asset = source.add_dataframe_asset(name=name)
     batch = asset.add_batch_definition_whole_dataframe(name)
@@ -138,7 +138,7 @@ def validate(
 
 
 def _validated(frame: pd.DataFrame, suite: Any, folder: Path | None) -> Validation:
-    context = _quiet_context(folder)
+    context = quiet_context(folder)
     with _calm():
         result = checkpoint(suite, context=context, data_docs=folder is not None).run(
             batch_parameters={"dataframe": frame}, run_id=great_expectations.RunIdentifier(run_name="evenset")
@@ -167,16 +167,21 @@ def _why(one: Any) -> str:
     return f"{one.expectation_config.type}: {said}"
 
 
-def _quiet_context(folder: Path | None = None) -> Any:
-    """A context of ours: gone with the process, without progress bars, data docs in `folder` alone."""
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+def quiet_context(folder: Path | None = None) -> Any:
+    """A context of ours: gone with the process, no progress bars, no analytics, data docs in `folder` if anywhere."""
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
-    context = great_expectations.get_context(mode="ephemeral")
-    context.enable_analytics(False)  # noqa: FBT003 - its name for it
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    # The default would make a folder for data docs that nobody asked for.
+    stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+    config = DataContextConfig(
+        store_backend_defaults=stores, progress_bars=ProgressBarsConfig(globally=False), analytics_enabled=False
+    )
+    context = great_expectations.get_context(mode="ephemeral", project_config=config)
     if folder is not None:
-        for site in list(context.list_data_docs_sites()):
-            context.delete_data_docs_site(site)
         context.add_data_docs_site(
             _SITE,
             {
