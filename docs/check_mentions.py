@@ -57,6 +57,8 @@ def wrong_command(words: str, root: click.Group) -> str | None:
 def commands_in(text: str) -> Iterator[tuple[int, str]]:
     """Code of a document with its line: fenced blocks logical line by logical line, and spans of the rest."""
     for fence in FENCE.finditer(text):
+        if fence[1] == "python":  # `from evenset import …`
+            continue
         first = text.count("\n", 0, fence.start(2)) + 1
         joined = re.sub(r"\\\n\s*", " ", fence[2])
         for offset, line in enumerate(joined.splitlines()):

@@ -8,8 +8,8 @@ A block fenced with ```sh is run by bash, one with ```python by Python. The line
     The block is meant to end with this exit code.
 
 Any other note there is a mistake. A block fenced with ```text that stands right after a block that was run, with or
-without a sentence between, shows its output: each of its lines must occur in it, blanks and line ends aside, and ``...``
-stands for what is left out. Without files given, README.md, docs/*.md and docs/howto/*.md are run.
+without a sentence between, shows its output: each of its lines must occur in it, blanks and line ends aside, and
+``...`` stands for what is left out. Without files given, README.md, docs/*.md and docs/howto/*.md are run.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ FENCE = re.compile(
     r"^(?:<!-- (?P<note>.*?) -->\n)?```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 LANGUAGES = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
+FOLDERS = ("docs", "docs/howto")
 NOTES = re.compile(r"not run: (?P<reason>\S.*)|exit (?P<code>\d+)")
 
 
@@ -75,6 +77,7 @@ def run(block: Block, folder: str) -> str:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "80",
         "NO_COLOR": "1",
+        "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(
         [*LANGUAGES[block.language], block.code],
@@ -96,43 +99,32 @@ def run(block: Block, folder: str) -> str:
     return ""
 
 
-def run_file(path: Path, name: str) -> bool:
-    """Run the blocks of one file in a fresh folder; whether all did what they should."""
-    start, ran, left = time.perf_counter(), 0, 0
+def run_file(name: str) -> tuple[bool, list[str]]:
+    """Run the blocks of one file in a fresh folder: whether all did what they should, and what to print."""
+    start, ran, said = time.perf_counter(), 0, []
     with tempfile.TemporaryDirectory() as folder:
-        for block in list(blocks(path.read_text(encoding="utf-8"), name)):
-            if block.reason is not None:
-                print(f"{name}:{block.line}: not run: {block.reason}")
-                left += 1
-                continue
-            if wrong := run(block, folder):
-                print(f"{name}:{block.line}: {wrong}")
-                return False
-            ran += 1
-    print(f"{name}: {ran} blocks run, {left} not, {time.perf_counter() - start:.0f} s", flush=True)
-    return True
+        try:
+            for block in list(blocks(Path(name).read_text(encoding="utf-8"), name)):
+                if block.reason is not None:
+                    said.append(f"{name}:{block.line}: not run: {block.reason}")
+                    continue
+                if wrong := run(block, folder):
+                    return False, [*said, f"{name}:{block.line}: {wrong}"]
+                ran += 1
+        except DocumentError as error:
+            return False, [*said, str(error)]
+    return True, [*said, f"{name}: {ran} blocks run, {len(said)} not, {time.perf_counter() - start:.0f} s"]
 
 
 def main(given: list[str]) -> int:
-    """Run the blocks of all files; 1 if one failed."""
-    root = Path.cwd()
-    files = given or [
-        "README.md",
-        *(str(p.relative_to(root)) for d in ("docs", "docs/howto") for p in sorted((root / d).glob("*.md"))),
-    ]
+    """Run the blocks of all files, as many files at once as there are cores; 1 if one failed."""
+    files = given or ["README.md", *(str(path) for folder in FOLDERS for path in sorted(Path(folder).glob("*.md")))]
     failed, start = [], time.perf_counter()
-    for name in files:
-        try:
-            good = run_file(root / name, name)
-        except DocumentError as error:
-            print(error)
-            good = False
-        if not good:
-            failed.append(name)
-    print(
-        f"{len(files)} files, {time.perf_counter() - start:.0f} s"
-        + (f"; failed: {', '.join(failed)}" if failed else "")
-    )
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, (good, said) in zip(files, pool.map(run_file, files), strict=True):
+            print("\n".join(said), flush=True)
+            failed += [] if good else [name]
+    print(f"{len(files)} files, {time.perf_counter() - start:.0f} s" + "; failed: " * bool(failed) + ", ".join(failed))
     return int(bool(failed))
 
 
