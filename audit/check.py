@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
-from ..data.errors import InputError, suggest
-from .findings import Finding, Status, rounded
+from ..data.errors import InputError
+from .findings import Finding, Status
+from .gate.change import UNCOMPARED, Change, compare, settled
+from .gate.screen import RANK
+from .gate.words import changed, message, nothing, rule_text
+from .measures import known_measure
 from .rules import applies, judge, rule_for
+from .sections import FROM_ROWS
+from .sketch import ALL, shared
+from .tally import Tally
 
 if TYPE_CHECKING:
     from rich.console import Group
 
     from ..data.config import CheckRule
+    from .gate.baseline import Baseline
     from .report import AuditReport
 
 SCHEMA = "evenset.check/1"
-_SHOWN = 8
-_RANK = {"fail": 0, "unclear": 1, "warn": 2, "pass": 3}
-_COLOUR = {"fail": "bold red", "unclear": "bold yellow", "warn": "yellow", "pass": "bold green"}
 _VERDICT = {"fail": "FAILED", "unclear": "UNCLEAR", "warn": "PASSED with warnings", "pass": "PASSED"}
-LOGS = frozenset({
-    "label_log_ratio", "label_log_ratio_by_length", "log_odds", "log_ratio", "log_ratio_centred", "pmi",
-    "representation_ratio",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One rule on one finding, or a rule that found nothing to judge."""
+    """One rule on one finding, or a rule that found nothing to judge.
+
+    Attributes
+    ----------
+    rule : CheckRule
+    finding : Finding or None
+    status : {"pass", "warn", "fail", "unclear"}
+    message : str
+        In words.
+    change : Change or None
+        What became of it since the baseline, where there is one.
+    known : bool
+        Whether it passes although it is not inside its limits: it was so on the baseline and has not grown.
+    """
 
     rule: CheckRule
     finding: Finding | None
     status: Status
     message: str
+    change: Change | None = None
+    known: bool = False
 
     @property
     def name(self) -> str:
@@ -52,6 +66,7 @@ class Case:
             "finding": None if self.finding is None else self.finding.id,
             "status": self.status,
             "message": self.message,
+            **({} if self.change is None else {"change": self.change.to_dict(), "known": self.known}),
         }
 
 
@@ -63,9 +78,15 @@ class CheckResult:
     ----------
     cases : tuple of Case
         Rule by finding.
+    note : str
+        What it was compared with, if anything.
+    sources : tuple of Path
+        The files of the data.
     """
 
     cases: tuple[Case, ...]
+    note: str = ""
+    sources: tuple[Path, ...] = ()
 
     @property
     def counts(self) -> dict[Status, int]:
@@ -88,32 +109,30 @@ class CheckResult:
     def summary(self) -> str:
         """The result in one line, with the first case that brought it about."""
         worst = next((case for case in self.cases if case.status == self.status and self.status != "pass"), None)
-        return f"{self._verdict}: {self._said}." + (f" First: {worst.message}" if worst is not None else "")
+        return f"{self.verdict}: {self.said}." + (f" First: {worst.message}" if worst is not None else "")
 
     @property
-    def _verdict(self) -> str:
+    def verdict(self) -> str:
+        """The status in a word or two."""
         return _VERDICT[self.status]
 
     @property
-    def _said(self) -> str:
-        return ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)
+    def said(self) -> str:
+        """How many of each status, in words."""
+        found = ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)
+        known = sum(case.known for case in self.cases)
+        return f"{found} ({known} of them known from the baseline)" if known else found
+
+    @property
+    def not_passed(self) -> list[Case]:
+        """The cases that did not pass, the worst first."""
+        return sorted((case for case in self.cases if case.status != "pass"), key=lambda case: RANK[case.status])
 
     def table(self) -> Group:
         """The result for the terminal: one line, then what did not pass."""
-        from rich.console import Group, RenderableType
-        from rich.table import Table
-        from rich.text import Text
+        from .gate.screen import screen
 
-        parts: list[RenderableType] = [Text.assemble((self._verdict, _COLOUR[self.status]), f": {self._said}")]
-        bad = sorted((case for case in self.cases if case.status != "pass"), key=lambda case: _RANK[case.status])
-        if bad:
-            table = Table.grid(padding=(0, 2))
-            for case in bad[:_SHOWN]:
-                table.add_row(Text(case.status, style=_COLOUR[case.status]), Text(case.message))
-            parts.append(table)
-        if len(bad) > _SHOWN:
-            parts.append(Text(f"and {len(bad) - _SHOWN} more; all are in check.json (--out DIR)"))
-        return Group(*parts)
+        return screen(self)
 
     def to_dict(self) -> dict[str, Any]:
         """As in check.json."""
@@ -122,45 +141,45 @@ class CheckResult:
             "status": self.status,
             "exit_code": self.exit_code(),
             "counts": self.counts,
+            **({"compared": self.note} if self.note else {}),
             "cases": [case.to_dict() for case in self.cases],
         }
 
     def junit(self) -> bytes:
-        """The cases as JUnit XML, which CI systems show: fail is a failure, unclear an error, warn a note."""
-        counts = self.counts
-        suite = ElementTree.Element(
-            "testsuite",
-            name="evenset check",
-            tests=str(len(self.cases)),
-            failures=str(counts["fail"]),
-            errors=str(counts["unclear"]),
-            skipped="0",
-        )
-        for case in self.cases:
-            where = f"evenset.{case.rule.measure}" + (f".{case.finding.axis}" if case.finding else "")
-            item = ElementTree.SubElement(suite, "testcase", classname=_xml(where), name=_xml(case.name))
-            if case.status in ("fail", "unclear"):
-                tag = "failure" if case.status == "fail" else "error"
-                ElementTree.SubElement(item, tag, type=case.status, message=_xml(case.message)).text = _xml(
-                    rule_text(case.rule)
-                )
-            elif case.status == "warn":
-                ElementTree.SubElement(item, "system-out").text = _xml(f"warning: {case.message}")
-        root = ElementTree.Element("testsuites")
-        root.append(suite)
-        ElementTree.indent(root)
-        document: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-        return document + b"\n"
+        """The cases as JUnit XML, which CI systems show."""
+        from .gate.junit import junit
+
+        return junit(self)
+
+    def markdown(self) -> str:
+        """The result for the summary of a CI run."""
+        from .gate.markdown import markdown
+
+        return markdown(self)
+
+    def sarif(self) -> dict[str, Any]:
+        """The result as SARIF 2.1.0, paths relative to the working directory."""
+        from .gate.sarif import sarif
+
+        return sarif(self)
 
     def save(self, folder: str | Path) -> None:
-        """Write check.json and junit.xml."""
-        from ..data.files import write_bytes, write_json
+        """Write check.json, junit.xml, check.md and check.sarif."""
+        from ..data.files import write_bytes, write_json, write_text
 
         write_json(Path(folder) / "check.json", self.to_dict())
         write_bytes(Path(folder) / "junit.xml", self.junit())
+        write_text(Path(folder) / "check.md", self.markdown())
+        write_json(Path(folder) / "check.sarif", self.sarif())
 
 
-def check(report: AuditReport | Iterable[Finding], rules: Sequence[CheckRule]) -> CheckResult:
+def check(
+    report: AuditReport | Iterable[Finding],
+    rules: Sequence[CheckRule],
+    *,
+    baseline: Baseline | None = None,
+    default: bool = False,
+) -> CheckResult:
     """Hold an audit against rules.
 
     Parameters
@@ -169,90 +188,130 @@ def check(report: AuditReport | Iterable[Finding], rules: Sequence[CheckRule]) -
         What was found; its own statuses do not count.
     rules : sequence of CheckRule
         The config's `[[check]]` sections. The narrowest rule that applies to a finding decides.
+    baseline : Baseline, optional
+        An earlier audit: then what counts is the change since (`gate.change.settled`); `report` must be a whole one.
+    default : bool
+        Whether the rules are the audit's own, which need not all concern these data: those that match nothing are left
+        out, unless all are.
 
     Raises
     ------
     InputError
-        When there are no rules, or one names a measure that does not exist.
+        When there are no rules, one names a measure that does not exist or has limits of change alone without a
+        baseline, or the baseline is not comparable.
+    """
+    usable(rules, baseline=baseline is not None)
+    from .report import AuditReport
+
+    findings = report.findings if isinstance(report, AuditReport) else tuple(report)
+    judged = judge(findings, rules)
+    for rule in rules:
+        if baseline is None and not rule.limited:
+            raise InputError(
+                f"the rule ({rule_text(rule)}) limits the change alone: give an earlier audit as --baseline"
+            )
+    changes = None
+    if baseline is not None:
+        if not isinstance(report, AuditReport):
+            raise TypeError("a baseline is compared with an AuditReport")
+        changes = Changes.of(replace(report, findings=judged, rules=tuple(rules)), baseline)
+    cases: list[Case] = []
+    for rule in rules:
+        ours = [finding for finding in judged if applies(rule, finding)]
+        own = [finding for finding in ours if _judges(rule, finding, rules)]
+        cases += [_case(rule, finding, changes) for finding in own]
+        overruled = any(not _deciding(rule, finding, rules) for finding in ours)
+        if not own and not overruled:
+            axes = [axis.name for axis in report.axes] if isinstance(report, AuditReport) else []
+            cases.append(Case(rule, None, "unclear", nothing(rule, ours, judged, axes)))
+    if default:
+        cases = [case for case in cases if case.finding is not None] or cases
+    source = report.source if isinstance(report, AuditReport) else None
+    return CheckResult(
+        tuple(cases), "" if changes is None else changes.note, () if source is None else tuple(source.paths)
+    )
+
+
+def usable(rules: Sequence[CheckRule], *, baseline: bool) -> None:
+    """Refuse rules that cannot be used, before any row is read.
+
+    Parameters
+    ----------
+    rules : sequence of CheckRule
+        Those of the config.
+    baseline : bool
+        Whether there is one.
+
+    Raises
+    ------
+    InputError
+        As in `check`.
     """
     if not rules:
         raise InputError(
             "there is nothing to check against: the config has no [[check]] section. "
             "`evenset check DATA --init` writes one from today's data"
         )
-    from .report import AuditReport
-
-    findings = report.findings if isinstance(report, AuditReport) else tuple(report)
-    judged = judge(findings, rules)
-    cases: list[Case] = []
     for rule in rules:
-        ours = [finding for finding in judged if applies(rule, finding)]
-        own = [finding for finding in ours if rule_for(finding, rules) is rule and finding.status is not None]
-        cases += [Case(rule, finding, finding.status, message(finding, rule)) for finding in own if finding.status]
-        overruled = any(rule_for(finding, rules) is not rule for finding in ours)
-        if not own and not overruled:
-            axes = [axis.name for axis in report.axes] if isinstance(report, AuditReport) else []
-            cases.append(Case(rule, None, "unclear", _nothing(rule, ours, judged, axes)))
-    return CheckResult(tuple(cases))
-
-
-def message(finding: Finding, rule: CheckRule) -> str:
-    """One case in words.
-
-    Examples
-    --------
-    >>> from evenset.data.config import CheckRule
-    >>> found = Finding("identity", "gay", "1", "label_log_ratio", 1.4, 1.2, 1.6, 638, "Katz", status="fail")
-    >>> message(found, CheckRule(measure="label_log_ratio", fail=0.5))
-    'label_log_ratio of gay, label 1 (identity): 1.40 (1.20 to 1.60), that is 4.06×, n=638; limits: fail 0.5'
-    """
-    of = f" of {finding.group}" if finding.group else ""
-    label = "" if finding.label is None else f", label {finding.label}"
-    limits = ", ".join(
-        f"{name} {value:g}" for name, value in (("warn", rule.warn), ("fail", rule.fail)) if value is not None
-    )
-    values = (rounded(value) for value in (finding.estimate, finding.low, finding.high))
-    estimate, low, high = ("none" if value is None else f"{value:.2f}" for value in values)
-    times = f", that is {math.exp(finding.estimate):.2f}×" if finding.measure in LOGS and estimate != "none" else ""
-    remark = f"; {finding.remark}" if finding.remark else ""
-    what = f"{finding.measure}{of}{label} ({finding.axis})"
-    return f"{what}: {estimate} ({low} to {high}){times}, n={finding.n}; limits: {limits}{remark}"
-
-
-def rule_text(rule: CheckRule) -> str:
-    """A rule in one line, as it stands in the config."""
-    given = rule.model_dump(exclude_none=True).items()
-    return ", ".join(f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value:g}" for key, value in given)
-
-
-def _nothing(rule: CheckRule, ours: Sequence[Finding], findings: Sequence[Finding], axes: Sequence[str]) -> str:
-    """Why a rule judged nothing."""
-    if ours:
-        return (
-            f"the rule ({rule_text(rule)}) applies only to groups that are reported without status; "
-            f'name one with `group = "{ours[0].group}"` to judge it'
-        )
-    same = [finding for finding in findings if finding.measure == rule.measure]
-    for key, wanted, there in (
-        ("axis", rule.axis, {finding.axis for finding in same}),
-        ("group", rule.group, {finding.group for finding in same if finding.group}),
-        ("label", rule.label, {finding.label for finding in same if finding.label is not None}),
-    ):
-        if key == "axis" and wanted in axes and wanted not in there:
-            return (
-                f'the rule ({rule_text(rule)}) matches no finding: {rule.measure} says nothing on axis "{wanted}" in '
-                "this data, which has too few groups or labels for it"
+        known_measure(rule.measure)
+        if not baseline and not rule.limited:
+            raise InputError(
+                f"the rule ({rule_text(rule)}) limits the change alone: give an earlier audit as --baseline"
             )
-        if wanted and wanted not in there:
-            hint = suggest(wanted, sorted(there))
-            return f'the rule ({rule_text(rule)}) matches no finding: there is no {key} "{wanted}".{hint}'
-    return f"the rule ({rule_text(rule)}) matches no finding in this data"
 
 
-def _xml(text: str) -> str:
-    """Without the characters that XML 1.0 cannot hold: those are spelt out."""
-    return "".join(char if _allowed(ord(char)) else f"\\x{ord(char):02x}" for char in text)
+def _deciding(rule: CheckRule, finding: Finding, rules: Sequence[CheckRule]) -> bool:
+    """Whether the rule decides about the finding: its level or, where the rule limits nothing else, its change."""
+    kin = [one for one in rules if one.limited == rule.limited]
+    return rule_for(finding, kin) is rule
 
 
-def _allowed(code: int) -> bool:
-    return code in (0x9, 0xA, 0xD) or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or code >= 0x10000
+def _judges(rule: CheckRule, finding: Finding, rules: Sequence[CheckRule]) -> bool:
+    return _deciding(rule, finding, rules) and (
+        finding.status is not None if rule.limited else finding.judged or rule.group == finding.group
+    )
+
+
+def _case(rule: CheckRule, finding: Finding, changes: Changes | None) -> Case:
+    change = None if changes is None else changes.change(finding, rule)
+    if change is None:
+        new = changes is not None
+        status = finding.status or "unclear"
+        return Case(rule, finding, status, message(finding, rule) + ("; not on the baseline" if new else ""))
+    status, known = settled(finding, change, rule)
+    return Case(rule, finding, status, changed(finding, change, rule, known=known), change, known)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the findings of a report were on a baseline."""
+
+    before: Mapping[str, Finding]
+    old: Tally
+    new: Tally
+    level: float
+    note: str
+
+    @staticmethod
+    def of(report: AuditReport, baseline: Baseline) -> Changes:
+        """Compute the findings of the baseline by today's rules."""
+        before = baseline.before(report)
+        return Changes(before, baseline.tally, report.tally, report.settings.level, baseline.note(report))
+
+    def change(self, finding: Finding, rule: CheckRule) -> Change | None:
+        """The change of one finding; None where the baseline has nothing to compare with."""
+        before = self.before.get(finding.id)
+        if before is None or (not before.enough and finding.enough) or finding.measure in UNCOMPARED:
+            return None
+        on_rows = finding.measure in FROM_ROWS
+        old, new = self.old.sketch, self.new.sketch
+        if on_rows and old is not None and new is not None and not shared(old.prints[ALL], new.prints[ALL]).same:
+            old = new = None  # a probe is fitted anew: nothing is known of how two of them go together
+        untouched = finding.axis in self.new.cells and _cells(self.old, finding) == _cells(self.new, finding)
+        return compare(finding, before, rule, old=old, new=new, level=self.level, untouched=untouched)
+
+
+def _cells(tally: Tally, finding: Finding) -> dict[object, object]:
+    """The counts of the rows of the finding's groups."""
+    groups = {finding.group, *(finding.group or "").split("/")}
+    return {key: cell for key, cell in tally.cells[finding.axis].items() if groups.intersection(key[1])}

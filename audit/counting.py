@@ -13,6 +13,7 @@ from ..data.arrays import distinct
 from ..data.errors import InputError
 from ..data.scan import BUCKET_EDGES
 from .documents import count_words
+from .sketch import Sketch
 from .sums import Sums, term_table
 from .tally import MAX_WEIGHT, UNIT, AxisNote, Cell, CellKey, Codes, Coverage, GroupNote, LexiconNote, Tally, TermKey
 from .vocabulary import LIMIT_WORDS
@@ -107,12 +108,14 @@ def tally_batch(
         empty_texts=int(((length == 0) & ~batch.text_null).sum()),
         null_labels=0 if batch.label is None else batch.label.null_count,
         tokens=0 if scanned.tokens is None else scanned.tokens.n,
+        bad_weights=0 if batch.bad_weight is None else int(batch.bad_weight.sum()),
         cells=cells,
         terms={name: terms for name, (terms, _) in found.items()},
         coverage={name: coverage for name, (_, coverage) in found.items()},
         words=count_words(scanned, axis_notes, label, labels, limit=LIMIT_WORDS if words is True else words)
         if words
         else None,
+        sketch=Sketch.of(batch, scanned.members) if batch.n else None,
     )
 
 

@@ -100,8 +100,13 @@ class Finding:
         (0.0, 0.9)
         """
         ends = abs(self.low), abs(self.high)
-        nearest = 0.0 if self.low <= 0 <= self.high or (self.q is not None and self.q > SCREEN) else min(ends)
+        nearest = 0.0 if self.low <= 0 <= self.high or self.screened_out else min(ends)
         return nearest, max(ends)
+
+    @property
+    def screened_out(self) -> bool:
+        """Whether it may be the luck of one of many (`screening`)."""
+        return self.q is not None and self.q > SCREEN
 
     @property
     def remark(self) -> str:

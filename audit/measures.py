@@ -15,6 +15,7 @@ from .association import cramers_v
 from .by_length import label_log_ratio_by_length, label_rate_by_length
 from .cells import AxisCells
 from .contrasts import label_log_ratio, label_rate, label_rate_gap, log_ratio, log_ratio_centred
+from .exact import residual_terms
 from .findings import Finding, Settings
 from .information import nmi, npmi, pmi
 from .levels import correlation_level
@@ -38,6 +39,8 @@ class Measure:
     function : callable or None
         Counts of an axis and the settings to findings; None where a measure needs rows, and a section of the audit
         gives it.
+    asked : bool
+        Whether it is made only when a rule or `--measures` names it.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Measure:
     source: str
     range: str
     function: Callable[[AxisCells, Settings], list[Finding]] | None
+    asked: bool = False
 
     def of(self, tally: Tally, axis: str, settings: Settings | None = None) -> list[Finding]:
         """Findings of this measure on one axis of a tally; none where it needs rows."""
@@ -64,7 +68,7 @@ def findings_of(
     settings : Settings
         Positive label, reference and level.
     measures : iterable of str, optional
-        Names of the table; by default all.
+        Names of the table; by default all but those that have to be asked for.
     axes : sequence of Axis, optional
         Those that were counted: they know which combinations of groups an intersection can have, so that those without
         a row are reported too. Without them a part is known if it is an axis of the tally or a built-in word list.
@@ -74,7 +78,8 @@ def findings_of(
     InputError
         When there is no such measure, or the reference names an axis that was not counted.
     """
-    chosen = list(MEASURES) if measures is None else list(dict.fromkeys(measures))
+    every = [name for name, measure in MEASURES.items() if not measure.asked]
+    chosen = every if measures is None else list(dict.fromkeys(measures))
     for name in chosen:
         known_measure(name)
     for axis in settings.reference:
@@ -260,6 +265,35 @@ MEASURES: dict[str, Measure] = {
             "for cross-validation",
             "0 to 1; 0.5 chance",
             None,
+        ),
+        Measure(
+            "residual_terms",
+            "Rows that still hold an unambiguous word of the axis, and of each of its groups; for rules on data whose "
+            "words were to be hidden. Only where a rule or --measures names it.",
+            "count of all rows; the interval is the count itself",
+            "exact",
+            "0 to all rows; 0 none is left",
+            residual_terms,
+            asked=True,
+        ),
+        Measure(
+            "invalid_weights",
+            "Rows whose weight is missing, negative or not finite; they weigh 0 in everything else. Only where a rule "
+            "names it (without such a rule they are an error), and with a --weight column.",
+            "count of all rows; the interval is the count itself",
+            "exact",
+            "0 to all rows; 0 all are valid",
+            None,
+            asked=True,
+        ),
+        Measure(
+            "ledger_mismatches",
+            "Rows of curated data that are not what its ledger says. Only where a rule names it, and with --ledger.",
+            "count of all rows; the interval is the count itself",
+            "exact",
+            "0 to all rows; 0 the data is as the ledger says",
+            None,
+            asked=True,
         ),
     )
 }

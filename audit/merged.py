@@ -51,7 +51,7 @@ def run_merged(
     chosen = tuple(rules) or default_rules()
     for rule in chosen:
         known_measure(rule.measure)
-    want = wanted(measures)
+    want = wanted(measures).also(rule.measure for rule in chosen)
     merged = merge(folders)
     tally = merged.tally
     report = report_of(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..data.errors import InputError
 from .engine import Progress, counting
+from .exact import of_all_rows
 from .findings import Finding, Settings
 from .measures import findings_of, known_measure
 from .report import AuditReport, scores_of
@@ -107,7 +108,11 @@ def run(
     chosen = tuple(rules) or default_rules()
     for rule in chosen:
         known_measure(rule.measure)
-    want = wanted(measures)
+    want = wanted(measures).also(rule.measure for rule in chosen)
+    if "invalid_weights" in want.measures:
+        if dataset.columns.weight is None:
+            raise InputError("invalid_weights needs a column of weights: name it with --weight, or as weight in [data]")
+        dataset = replace(dataset, count_bad_weights=True)
     used = _axes(dataset, axes)
     pass_ = _Pass(dataset, used, want)
     counted = counting(
@@ -167,7 +172,7 @@ def report_of(
     findings: tuple[Finding, ...] = findings_of(counted, settings, measures=measures, axes=axes)
     if paired:
         findings = tuple(replace(one, method=f"{one.method}; variance doubled, as rows are pairs") for one in findings)
-    findings = judge(findings, rules)
+    findings = judge((*findings, *of_all_rows(tally, measures)), rules)
     lexicons = {lexicon.name: lexicon for axis in axes for lexicon in axis.lexicons()}
     return AuditReport(
         findings=findings,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .findings import Finding, Settings, rounded
+from .gate import snapshot
 from .remedies import Remedy
 from .sections import Parts
 from .tally import Tally
@@ -114,6 +115,7 @@ class AuditReport:
                 "reference": {axis: dict(shares) for axis, shares in self.settings.reference.items()},
                 "seed": self.seed,
             },
+            "tally": snapshot.written(self.tally),
         }
 
     def to_frame(self) -> pd.DataFrame:

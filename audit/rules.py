@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .findings import MINIMUM_ROWS, MOST_ROWS, Finding, Status
 from .measures import known_measure
@@ -86,7 +86,8 @@ def judge(findings: Iterable[Finding], rules: Sequence[CheckRule]) -> tuple[Find
         known_measure(rule.measure)
     by_measure: dict[str, list[CheckRule]] = {}
     for rule in rules:
-        by_measure.setdefault(rule.measure, []).append(rule)
+        if rule.limited:
+            by_measure.setdefault(rule.measure, []).append(rule)
     return tuple(_judged(finding, rule_for(finding, by_measure.get(finding.measure, ()))) for finding in findings)
 
 
@@ -99,7 +100,7 @@ def _judged(finding: Finding, rule: CheckRule | None) -> Finding:
 
 
 def status_of(finding: Finding, rule: CheckRule) -> Status:
-    """Compare the interval of the absolute value with the limits.
+    """Compare the interval with the limits: of the absolute value from above, of the value from below.
 
     Parameters
     ----------
@@ -111,8 +112,12 @@ def status_of(finding: Finding, rule: CheckRule) -> Status:
     Returns
     -------
     {"pass", "warn", "fail", "unclear"}
-        fail: all of the interval at or beyond `fail`; warn: all of it at or beyond `warn`; pass: all of it inside the
-        first limit there is; else unclear. Too few rows are always unclear.
+        fail: all of the interval at or beyond `fail`, or at or under `fail_below`; warn: the same with `warn` and
+        `warn_below`; pass: all of it inside the first limits there are; else unclear. Too few rows are always unclear.
+
+    Notes
+    -----
+    The interval of a finding that screening did not let through (`Finding.magnitude`) is taken to hold 0.
 
     Examples
     --------
@@ -122,17 +127,19 @@ def status_of(finding: Finding, rule: CheckRule) -> Status:
     ...     return status_of(Finding("a", "g", "1", "label_log_ratio", (low + high) / 2, low, high, 99, "Katz"), rule)
     >>> of(-0.1, 0.1), of(0.3, 0.6), of(-0.9, -0.5), of(-0.1, 0.3)
     ('pass', 'warn', 'fail', 'unclear')
+    >>> rule = CheckRule(measure="representation", fail_below=0.01)
+    >>> of(0.02, 0.03), of(0.001, 0.002), of(0.005, 0.02)
+    ('pass', 'fail', 'unclear')
     """
-    low, high = finding.magnitude
-    if not finding.enough or math.isnan(low) or math.isnan(high):
+    near, far = finding.magnitude
+    if not finding.enough or math.isnan(near) or math.isnan(far):
         return "unclear"
-    warn, fail = (None if limit is None else abs(limit) for limit in (rule.warn, rule.fail))
-    if fail is not None and low >= fail:
-        return "fail"
-    if warn is not None and low >= warn:
-        return "warn"
-    first = fail if warn is None else warn
-    return "pass" if first is not None and high < first else "unclear"
+    low, high = (min(finding.low, 0.0), max(finding.high, 0.0)) if finding.screened_out else (finding.low, finding.high)
+    for status, above, below in (("fail", rule.fail, rule.fail_below), ("warn", rule.warn, rule.warn_below)):
+        if (above is not None and near >= abs(above)) or (below is not None and high <= below):
+            return cast("Status", status)
+    inside = (rule.upper is None or far < rule.upper) and (rule.lower is None or low > rule.lower)
+    return "pass" if inside and rule.limited else "unclear"
 
 
 def rows_needed(finding: Finding, rule: CheckRule) -> int | None:
@@ -143,10 +150,14 @@ def rows_needed(finding: Finding, rule: CheckRule) -> int | None:
     The width of an interval goes with 1/√n: n · (half width / distance to the limit)², two digits, rounded up, and
     never below the minimum that a finding needs at all.
     """
-    limit = abs(rule.fail or 0.0) if rule.warn is None else abs(rule.warn)
     half = (finding.high - finding.low) / 2
-    distance = abs(abs(finding.estimate) - limit)
-    if not math.isfinite(half) or finding.n == 0:
+    distances = [
+        abs(value - limit)
+        for value, limit in ((abs(finding.estimate), rule.upper), (finding.estimate, rule.lower))
+        if limit is not None
+    ]
+    distance = min(distances, default=math.nan)
+    if not math.isfinite(half) or not math.isfinite(distance) or finding.n == 0:
         return None
     rows = finding.n * (half / distance) ** 2 if distance > 1e-9 else math.inf
     if not rows < MOST_ROWS:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..data.errors import InputError, suggest
-from .measures import MEASURES
+from .measures import MEASURES, known_measure
 
 if TYPE_CHECKING:
     from ..data.config import CheckRule
@@ -47,6 +47,11 @@ class Wanted:
         """Whether rows are needed besides the counts."""
         return bool(self.sections - {"proxies"})
 
+    def also(self, named: Iterable[str]) -> Wanted:
+        """The same, with those that are made only when a rule names them."""
+        asked = [name for name in named if name in MEASURES and MEASURES[name].asked]
+        return replace(self, measures=tuple(dict.fromkeys([*self.measures, *asked])))
+
 
 def wanted(names: Iterable[str] | None) -> Wanted:
     """Read what comes after ``--measures``.
@@ -79,7 +84,7 @@ association, directions, proxies, leakage, quality; single measures: evenset mea
     sections = set()
     for name in chosen:
         if name in QUICK:
-            counted = (known for known, measure in MEASURES.items() if measure.function is not None)
+            counted = (known for known, one in MEASURES.items() if one.function is not None and not one.asked)
             measures += [known for known in counted if (known in COUNTS) == (name == "counts")]
         elif name in SECTIONS:
             sections.add(name)
@@ -104,6 +109,24 @@ def needed_by(rules: Iterable[CheckRule]) -> list[str]:
     ['counts', 'association']
     """
     return [*QUICK, *dict.fromkeys(FROM_ROWS[rule.measure] for rule in rules if rule.measure in FROM_ROWS)]
+
+
+def listed_measures(names: str | None) -> list[str]:
+    """Measures named with commas; the section "leakage" stands for what it measures.
+
+    Raises
+    ------
+    InputError
+        For what is no measure; suggests the right one.
+
+    Examples
+    --------
+    >>> listed_measures("leakage, nmi"), listed_measures(None)
+    (['leakage_auc', 'nmi'], [])
+    """
+    of_section = {section: measure for measure, section in FROM_ROWS.items()}
+    given = [name.strip() for name in (names or "").split(",") if name.strip()]
+    return [known_measure(of_section.get(name, name)).name for name in dict.fromkeys(given)]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .exact import METHOD
 from .findings import Finding
 from .rules import DEFAULTS
 
@@ -18,7 +19,13 @@ _GRAIN = 0.05
 _MOST_RULES = 60
 
 
-def init_config(report: AuditReport, *, dataset: Dataset | None = None, axes: Sequence[str] | None = None) -> str:
+def init_config(
+    report: AuditReport,
+    *,
+    dataset: Dataset | None = None,
+    axes: Sequence[str] | None = None,
+    measures: Sequence[str] = (),
+) -> str:
     """Write a config whose checks pass on the audited data as it is.
 
     Parameters
@@ -29,6 +36,8 @@ def init_config(report: AuditReport, *, dataset: Dataset | None = None, axes: Se
         By default the report's.
     axes : sequence of str, optional
         The axes as the user wrote them; by default the report's.
+    measures : sequence of str
+        Measures that get limits besides those that an audit judges by default; the report must have them.
 
     Returns
     -------
@@ -49,7 +58,7 @@ def init_config(report: AuditReport, *, dataset: Dataset | None = None, axes: Se
         "[data]",
         *_data(dataset, names),
         "",
-        *_checks(report),
+        *_checks(report, measures),
         *_plan(report),
     ]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -82,10 +91,12 @@ def _data(dataset: Dataset | None, axes: Sequence[str]) -> list[str]:
     return [*lines, f"axes = [{', '.join(_quoted(axis) for axis in axes)}]"]
 
 
-def _checks(report: AuditReport) -> list[str]:
+def _checks(report: AuditReport, measures: Sequence[str]) -> list[str]:
     lines: list[str] = []
-    for measure, group, warn, fail in DEFAULTS:
-        for axis in report.tally.axes:
+    known = {measure for measure, *_ in DEFAULTS}
+    further = [(measure, None, *_FURTHER.get(measure, _OTHER)) for measure in measures if measure not in known]
+    for measure, group, warn, fail in (*DEFAULTS, *further):
+        for axis in dict.fromkeys([*report.tally.axes, *(f.axis for f in report.findings if f.measure == measure)]):
             found = [f for f in report.findings if f.measure == measure and f.axis == axis and f.judged]
             if group is not None:
                 found = [f for f in found if (f.group or "") == group]
@@ -99,16 +110,33 @@ def _checks(report: AuditReport) -> list[str]:
     return lines
 
 
+# Where limits of further measures begin, and how far beyond `warn` their `fail` is.
+_FURTHER = {"leakage_auc": (0.6, 0.7), "log_odds_z": (2.0, 4.0), "correlation_level": (5.0, 6.0)}
+_OTHER = (0.1, 0.3)
+
+
 def _firm(finding: Finding) -> bool:
     return finding.enough and math.isfinite(finding.magnitude[1])
 
 
 def _rule(finding: Finding, warn: float, fail: float) -> list[str]:
     """One rule: today's interval is just inside `warn`, and `fail` is as far beyond as in the defaults."""
+    if finding.method == METHOD:
+        return [*_head(finding), f"fail = {finding.estimate + 1:.0f}               # today {finding.estimate:.0f}", ""]
     high = finding.magnitude[1]
     limit = max(warn, math.floor(high / _GRAIN + 1) * _GRAIN)
     beyond = limit + (fail - warn)
-    lines = ["[[check]]", f'measure = "{finding.measure}"', f"axis = {_quoted(finding.axis)}"]
+    today = f"{finding.estimate:.2f} ({finding.low:.2f} to {finding.high:.2f}), n={finding.n}"
+    return [*_head(finding), f"warn = {limit:.2f}               # today {today}", f"fail = {beyond:.2f}", ""]
+
+
+def _head(finding: Finding) -> list[str]:
+    """The finding that a rule is about."""
+    lines = [
+        "[[check]]",
+        f'measure = "{finding.measure}"',
+        *([f"axis = {_quoted(finding.axis)}"] if finding.axis else []),
+    ]
     lines.append(
         f"group = {_quoted(finding.group)}"
         if finding.group is not None
@@ -116,8 +144,7 @@ def _rule(finding: Finding, warn: float, fail: float) -> list[str]:
     )
     if finding.label is not None:
         lines.append(f"label = {_quoted(finding.label)}")
-    today = f"{finding.estimate:.2f} ({finding.low:.2f} to {finding.high:.2f}), n={finding.n}"
-    return [*lines, f"warn = {limit:.2f}               # today {today}", f"fail = {beyond:.2f}", ""]
+    return lines
 
 
 def _left(measure: str, axis: str, thin: Iterable[Finding], many: Iterable[Finding]) -> list[str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ..data.errors import InputError
 from ..data.files import atomic
+from .sketch import Print, Sketch
 from .tally import COUNTS, AxisNote, Cell, CellKey, Coverage, GroupNote, LexiconNote, Tally, TermKey
 from .vocabulary import SHIFT, Column, Words
 
@@ -74,6 +75,7 @@ def _header(tally: Tally) -> dict[str, Any]:
         "empty_texts": tally.empty_texts,
         "null_labels": tally.null_labels,
         "tokens": tally.tokens,
+        "bad_weights": tally.bad_weights,
         "axes": {
             name: {
                 "kind": note.kind,
@@ -86,6 +88,12 @@ def _header(tally: Tally) -> dict[str, Any]:
         },
         "lexicons": {name: {"version": note.version, "sha256": note.sha256} for name, note in tally.lexicons.items()},
         "coverage": {name: {"rows": seen.rows, "tokens": seen.tokens} for name, seen in tally.coverage.items()},
+        "sketch": None
+        if tally.sketch is None
+        else [
+            [*name, one.rows, f"{one.total:x}", one.buckets.tolist()]
+            for name, one in sorted(tally.sketch.prints.items())
+        ],
     }
 
 
@@ -135,7 +143,19 @@ def from_arrow(table: pa.Table) -> Tally:
         terms=terms,
         coverage={name: Coverage(**seen) for name, seen in header["coverage"].items()},
         words=None if blob is None else words_from_bytes(header["words"], blob),
-        **{name: header[name] for name in COUNTS},
+        sketch=_sketch(header.get("sketch")),
+        **{name: header.get(name, 0) for name in COUNTS},
+    )
+
+
+def _sketch(rows: list[list[Any]] | None) -> Sketch | None:
+    if rows is None:
+        return None
+    return Sketch(
+        {
+            (axis, group): Print(count, int(total, 16), np.array(buckets, np.int64))
+            for axis, group, count, total, buckets in rows
+        }
     )
 
 

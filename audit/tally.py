@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from ..data.errors import InputError
 from ..data.scan import BUCKET_EDGES
+from .sketch import Sketch, summed
 from .vocabulary import LIMIT_WORDS, Gather, Words
 
 if TYPE_CHECKING:
@@ -104,10 +105,14 @@ class Tally:
         Rows without text, with an empty one, without label; tokens of all texts.
     cells : mapping of axis name to mapping of (label, groups of the row, length bucket) to Cell
         A label of None: the row has none. No groups: ().
+    bad_weights : int
+        Rows whose weight is missing, negative or not finite, where these were counted and not refused; they weigh 0.
     terms : mapping of lexicon name to mapping of (form, label) to documents
     coverage : mapping of lexicon name to Coverage
     words : Words or None
         Documents by word of the open vocabulary, if they were asked for.
+    sketch : Sketch or None
+        What tells how many rows these share with others; None where rows were counted without.
 
     Examples
     --------
@@ -126,10 +131,12 @@ class Tally:
     empty_texts: int = 0
     null_labels: int = 0
     tokens: int = 0
+    bad_weights: int = 0
     cells: Mapping[str, Mapping[CellKey, Cell]] = field(default_factory=dict)
     terms: Mapping[str, Mapping[TermKey, int]] = field(default_factory=dict)
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
     words: Words | None = None
+    sketch: Sketch | None = None
 
     def __add__(self, other: Tally) -> Tally:
         return total([other], start=self)
@@ -221,7 +228,8 @@ class Tally:
         return load(path)
 
 
-COUNTS = ("rows", "null_texts", "empty_texts", "null_labels", "tokens")
+_SKETCHES = 64  # so many wait until they are added up
+COUNTS = ("rows", "null_texts", "empty_texts", "null_labels", "tokens", "bad_weights")
 
 
 def total(tallies: Iterable[Tally], *, start: Tally) -> Tally:
@@ -246,6 +254,7 @@ def total(tallies: Iterable[Tally], *, start: Tally) -> Tally:
     terms = {name: dict(table) for name, table in start.terms.items()}
     coverage = dict(start.coverage)
     words = None if start.words is None else Gather(start.words)
+    sketches = [start.sketch] if start.rows else []
     for tally in tallies:
         _same(start, tally)
         for name in COUNTS:
@@ -267,6 +276,10 @@ def total(tallies: Iterable[Tally], *, start: Tally) -> Tally:
             coverage[name] = coverage[name] + seen
         if words is not None and tally.words is not None:
             words.add(tally.words)
+        if tally.rows:
+            sketches.append(tally.sketch)
+            if len(sketches) == _SKETCHES:
+                sketches = [_sketched(sketches)]
     return Tally(
         edges=start.edges,
         axes=axes,
@@ -275,8 +288,15 @@ def total(tallies: Iterable[Tally], *, start: Tally) -> Tally:
         terms=terms,
         coverage=coverage,
         words=words.finish() if words is not None else None,
+        sketch=_sketched(sketches),
         **counts,
     )
+
+
+def _sketched(sketches: Sequence[Sketch | None]) -> Sketch | None:
+    """Their sum; rows that have none leave nothing to be said of all."""
+    known = [sketch for sketch in sketches if sketch is not None]
+    return summed(known) if known and len(known) == len(sketches) else None
 
 
 def _same(one: Tally, other: Tally) -> None:

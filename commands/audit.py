@@ -100,7 +100,7 @@ def audit(
             data, config, flags, shard=shard, merge=merge, engine=engine, measures=measures, out=out,
             overwrite=overwrite, seed=seed, quiet=quiet, as_json=as_json,
         )  # fmt: skip
-    dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=True)
+    dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=True, ruled=True)
     chosen = listed(measures)
     axes = axes_of(config, flags, dataset)
     key = [dataset.sha256(), axes, chosen, vectors, pairs, config.model_dump_json()]

@@ -10,6 +10,7 @@ import click
 
 from .folder import axes_of, claimed, load, opened
 from .options import (
+    Place,
     column_options,
     config_option,
     json_option,
@@ -26,6 +27,23 @@ from .screen import answer, progress_shown, say
 @config_option
 @column_options
 @click.option("--init", "write_init", is_flag=True, help="Write a config with thresholds from today's data and stop.")
+@click.option(
+    "--baseline",
+    "baseline_path",
+    type=click.Path(path_type=Path),
+    metavar="audit.json|DIR",
+    help="An audit of earlier data: what counts is the change since.",
+)
+@click.option(
+    "--added", is_flag=True, help="DATA are only the rows added since --baseline: judge old and new together."
+)
+@click.option("--md", metavar="FILE|-", help="Write the result as Markdown, for the summary of a CI run; - is stdout.")
+@click.option("--sarif", type=Place(path_type=Path), help="Write the result as SARIF 2.1.0, for code hosts.")
+@click.option(
+    "--measures",
+    metavar="NAME,...",
+    help="With --init: further measures to write limits for, for example leakage_auc.",
+)
 @click.option("--allow-unclear", is_flag=True, help="Exit 0 instead of 3 where the evidence is too thin.")
 @out_option
 @overwrite_option
@@ -36,6 +54,11 @@ def check(
     data: tuple[str, ...],
     config_path: Path | None,
     write_init: bool,
+    baseline_path: Path | None,
+    added: bool,
+    md: str | None,
+    sarif: Path | None,
+    measures: str | None,
     allow_unclear: bool,
     out: Path | None,
     overwrite: bool,
@@ -46,44 +69,90 @@ def check(
 ) -> int:
     """Compare the audit of DATA with limits; exit 0 passed, 1 failed, 3 unclear.
 
+    Without --config the limits are the audit's own. With --baseline what counts is how much worse DATA are than the
+    data of an earlier audit.
+
     \b
-    evenset check comments.csv --init                     writes evenset.toml
-    evenset check comments.csv --config evenset.toml --out check/     check.json and junit.xml
+    evenset check comments.csv                                        the audit's own limits
+    evenset check comments.csv --init                                 writes evenset.toml
+    evenset check comments.csv --config evenset.toml --out check/     check.json, junit.xml, check.md, check.sarif
+    evenset check comments.csv --config evenset.toml --baseline main/audit.json --md - >> summary.md
+    evenset check new-rows.csv --config evenset.toml --baseline main/audit.json --added
     """
     from .. import audit as room
-    from ..audit.sections import needed_by
+    from ..audit.check import usable
+    from ..audit.gate.baseline import Baseline
+    from ..audit.rules import default_rules
+    from ..audit.sections import listed_measures, needed_by
     from ..data import InputError
-    from ..data.files import write_text
+    from ..data.files import write_json, write_text
 
     target = config_path or Path("evenset.toml")
     if write_init and target.exists() and not overwrite:
         raise InputError(f"{target}: exists already; --overwrite replaces it.")
+    if added and baseline_path is None:
+        raise InputError("--added needs --baseline: the audit of the rows that were there before")
+    if as_json and md == "-":
+        raise InputError("--json and --md - both want standard output; give --md a file")
     config = load(None if write_init and not target.exists() else config_path)
+    rules = tuple(config.check)
     if not write_init:
-        room.check((), config.check)  # rules that cannot be used are refused before the data are read
-    dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=True)
+        if config_path is None:
+            rules = default_rules()
+            say("no --config: judged by the default limits of an audit; --init writes your own", quiet=quiet)
+        usable(rules, baseline=baseline_path is not None)
+    asked = listed_measures(measures)
+    if asked and not write_init:
+        raise InputError("--measures goes with --init; in a check the rules of the config say what is measured")
+    baseline = None if baseline_path is None or write_init else Baseline.load(baseline_path)
+    dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=True, ruled=not write_init)
     axes = axes_of(config, flags, dataset)
     if write_init:
         with progress_shown(quiet=quiet or as_json) as progress:
-            report = room.run(dataset, axes=axes, reference=config.reference, seed=seed, progress=progress)
-        write_text(target, room.init_config(report, dataset=dataset, axes=axes))
+            report = room.run(
+                dataset, axes=axes, reference=config.reference, measures=[*needed_by([]), *asked], seed=seed,
+                progress=progress,
+            )  # fmt: skip
+        write_text(target, room.init_config(report, dataset=dataset, axes=axes, measures=asked))
         again = " ".join(map(shlex.quote, [*data, "--config", str(target)]))
         say(f"written: {target}. Next: evenset check {again}", quiet=quiet)
         return 0
-    with claimed(out, "check", [dataset.sha256(), axes, config.model_dump_json()], overwrite=overwrite):
+    compared = [added, None if baseline_path is None else _content(baseline_path)]
+    key = [dataset.sha256(), axes, config.model_dump_json(), *(compared if baseline else [])]
+    with claimed(out, "check", key, overwrite=overwrite):
         with progress_shown(quiet=quiet or as_json) as progress:
             report = room.run(
                 dataset,
                 axes=axes,
-                rules=config.check,
+                rules=rules,
                 reference=config.reference,
-                measures=needed_by(config.check),
+                measures=needed_by(rules),
                 seed=seed,
                 progress=progress,
             )
-        result = room.check(report, rules=config.check)
+        if baseline is not None and added:
+            report = baseline.added(report)
+        result = room.check(report, rules=rules, baseline=baseline, default=config_path is None)
         if out is not None:
             result.save(out)
-    note = f"written: {out / 'check.json'}, {out / 'junit.xml'}" if out else "for CI: --out DIR writes junit.xml"
-    answer(result, result.table, note, quiet=quiet, as_json=as_json)
+    note = (
+        f"written: {out / 'check.json'}, junit.xml, check.md, check.sarif"
+        if out
+        else "for CI: --out DIR writes junit.xml"
+    )
+    if md is not None and md != "-":
+        write_text(md, result.markdown())
+    if sarif is not None:
+        write_json(sarif, result.sarif())
+    if md == "-":
+        click.echo(result.markdown(), nl=False)
+    else:
+        answer(result, result.table, note, quiet=quiet, as_json=as_json)
     return int(result.exit_code(allow_unclear=allow_unclear))
+
+
+def _content(path: Path) -> str:
+    """Hash of a baseline."""
+    from ..data.files import sha256_file
+
+    return sha256_file(path / "audit.json" if path.is_dir() else path)

@@ -35,9 +35,19 @@ def axes_of(config: Config, flags: dict[str, Any], dataset: Dataset) -> list[str
 
 
 def opened(
-    data: Sequence[str], config: Config, flags: dict[str, Any], *, quiet: bool, spool: Path | None, compare: bool
+    data: Sequence[str],
+    config: Config,
+    flags: dict[str, Any],
+    *,
+    quiet: bool,
+    spool: Path | None,
+    compare: bool,
+    ruled: bool = False,
 ) -> Dataset:
-    """The dataset that the arguments, or else the config, name; what had to be guessed is said on stderr."""
+    """The dataset that the arguments, or else the config, name; what had to be guessed is said on stderr.
+
+    `ruled` says that the config's rules will be held against it: with one on invalid weights these are counted.
+    """
     from .. import data as room
 
     section = config.data
@@ -65,6 +75,7 @@ def opened(
     # Who names a label wants labels compared, and one class leaves nothing to compare.
     cluster = flags.get("cluster") or section.cluster
     chosen["cluster"] = cluster if isinstance(cluster, str) else None  # several ways of clustering: of test rows only
+    chosen["count_bad_weights"] = ruled and any(rule.measure == "invalid_weights" for rule in config.check)
     dataset = room.open(source, spool=spool, need_label=compare and chosen["label"] is not None, **chosen)
     for note in dataset.notes:
         say(note, quiet=quiet)

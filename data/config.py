@@ -96,7 +96,12 @@ class ProbeConfig(_Model):
 
 
 class CheckRule(_Model):
-    """``[[check]]``: limits on one measure; ``axis``, ``group`` and ``label`` narrow what it applies to."""
+    """``[[check]]``: limits on one measure; ``axis``, ``group`` and ``label`` narrow what it applies to.
+
+    ``warn`` and ``fail`` limit the absolute value from above, ``warn_below`` and ``fail_below`` the value itself from
+    below. ``warn_change`` and ``fail_change`` limit how much worse it may get than in the baseline: growth of the
+    absolute value, or fall of the value where only lower limits are given.
+    """
 
     measure: str
     axis: str | None = None
@@ -104,13 +109,43 @@ class CheckRule(_Model):
     label: str | None = None
     warn: float | None = None
     fail: float | None = None
+    warn_below: float | None = None
+    fail_below: float | None = None
+    warn_change: Annotated[float, Field(gt=0)] | None = None
+    fail_change: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether it limits the level, and not the change alone."""
+        return (self.warn, self.fail, self.warn_below, self.fail_below) != (None,) * 4
+
+    @property
+    def upper(self) -> float | None:
+        """The first limit from above that a growing absolute value meets."""
+        return min((abs(limit) for limit in (self.warn, self.fail) if limit is not None), default=None)
+
+    @property
+    def lower(self) -> float | None:
+        """The first limit from below that a falling value meets."""
+        return max((limit for limit in (self.warn_below, self.fail_below) if limit is not None), default=None)
 
     @model_validator(mode="after")
     def _limits(self) -> CheckRule:
-        if self.warn is None and self.fail is None:
-            raise ValueError("a check needs `warn`, `fail` or both")
+        if not self.limited and self.warn_change is None and self.fail_change is None:
+            raise ValueError(
+                "a check needs a limit: `warn`, `fail`, `warn_below` or `fail_below` "
+                "(with --baseline also `warn_change` or `fail_change`)"
+            )
         if self.warn is not None and self.fail is not None and abs(self.warn) > abs(self.fail):
             raise ValueError(f"`warn` ({self.warn}) must not be beyond `fail` ({self.fail})")
+        if self.warn_below is not None and self.fail_below is not None and self.warn_below < self.fail_below:
+            raise ValueError(f"`warn_below` ({self.warn_below}) must not be under `fail_below` ({self.fail_below})")
+        if self.warn_change is not None and self.fail_change is not None and self.warn_change > self.fail_change:
+            raise ValueError(
+                f"`warn_change` ({self.warn_change}) must not be beyond `fail_change` ({self.fail_change})"
+            )
+        if self.upper is not None and self.lower is not None and self.lower >= self.upper:
+            raise ValueError(f"nothing passes both: not above {self.upper} and not below {self.lower}")
         return self
 
 

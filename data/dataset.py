@@ -85,6 +85,8 @@ class Batch:
         Index into the dataset's paths.
     value_names : tuple of (column, names)
         As in `Columns`.
+    bad_weight : bool array or None
+        Rows whose weight is missing, negative or not finite, where these are counted and not refused; they weigh 0.
     """
 
     table: pa.RecordBatch
@@ -95,6 +97,7 @@ class Batch:
     text_null: npt.NDArray[np.bool_]
     file: int = 0
     value_names: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    bad_weight: npt.NDArray[np.bool_] | None = None
 
     @property
     def n(self) -> int:
@@ -150,6 +153,7 @@ class Batch:
             label=None if self.label is None else self.label.take(arrow),
             weight=None if self.weight is None else self.weight[places],
             text_null=self.text_null[places],
+            bad_weight=None if self.bad_weight is None else self.bad_weight[places],
         )
 
 
@@ -217,6 +221,8 @@ class Dataset:
         How the file holds messages, where the text is made of them.
     axis_labels : AxisLabels or None
         What labels the rows, where their label is made of their text.
+    count_bad_weights : bool
+        Whether rows with a weight that is missing, negative or not finite are counted, weighing 0, and not refused.
     """
 
     columns: Columns
@@ -233,6 +239,7 @@ class Dataset:
     part: bool = False
     conversation: Conversation | None = None
     axis_labels: AxisLabels | None = None
+    count_bad_weights: bool = False
 
     def batches(self, *, columns: Sequence[str] | None = None) -> Iterator[Batch]:
         """Read the rows from the start.

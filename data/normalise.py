@@ -115,17 +115,25 @@ def numbers_of(values: pa.Array, what: str, where: Where) -> pa.Array:
     return pc.replace_substring_regex(texts, r"^\+", "").cast(pa.float64())
 
 
-def weights_of(values: pa.Array, name: str, where: Where) -> npt.NDArray[np.float64]:
-    """Weights: numbers from 0, none missing."""
+def weights_of(
+    values: pa.Array, name: str, where: Where, *, counted: bool = False
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Weights: numbers from 0, none missing; and which of them are neither, which then have 0.
+
+    Raises
+    ------
+    InputError
+        For a value that is no number; unless they are `counted`, also for one that is missing, negative or not finite.
+    """
     what = f'the weight (column "{name}")'
     numbers = numbers_of(values, what, where)
     result: npt.NDArray[np.float64] = numbers.to_numpy(zero_copy_only=False).astype(np.float64)
     bad = ~(np.isfinite(result) & (result >= 0))
-    if bad.any():
+    if bad.any() and not counted:
         at = int(np.flatnonzero(bad)[0])
         found = "missing" if numbers[at].as_py() is None else f"{result[at]:g}"
         raise InputError(f"{where(at)}: {what} is {found}; weights are finite numbers from 0 up")
-    return result
+    return np.where(bad, 0.0, result), bad
 
 
 def named_values(values: pa.Array, names: tuple[str, ...], what: str, start: int) -> pa.Array:
@@ -296,7 +304,9 @@ def _cut(dataset: Dataset, piece: Piece, start: int) -> Iterator[Batch]:
     text, text_null = text_of(column(columns.text), columns.text, where)
     made = dataset.axis_labels
     label = None if columns.label is None or made is not None else labels_of(column(columns.label), columns, where)
-    weight = None if columns.weight is None else weights_of(column(columns.weight), columns.weight, where)
+    weight = bad = None
+    if columns.weight is not None:
+        weight, bad = weights_of(column(columns.weight), columns.weight, where, counted=dataset.count_bad_weights)
     offsets, _ = buffers(text)
     each = dataset.source.each if isinstance(dataset.source, ConversationSource) else 1
     done = 0
@@ -314,5 +324,6 @@ def _cut(dataset: Dataset, piece: Piece, start: int) -> Iterator[Batch]:
             text_null=text_null[rows],
             file=piece.file,
             value_names=columns.value_names,
+            bad_weight=bad[rows] if bad is not None and dataset.count_bad_weights else None,
         )
         done = end

@@ -54,6 +54,7 @@ def open_dataset(
     axes_columns: Sequence[str] = (),
     spool: Path | None = None,
     need_label: bool = False,
+    count_bad_weights: bool = False,
 ) -> Dataset:
     """Open a dataset: find out its form and columns, and check the first rows.
 
@@ -86,6 +87,8 @@ def open_dataset(
         Folder in which standard input is kept.
     need_label : bool
         Refuse data without a label or with a single class.
+    count_bad_weights : bool
+        Count rows whose weight is missing, negative or not finite as rows of weight 0, and do not refuse them.
 
     Returns
     -------
@@ -163,6 +166,7 @@ def open_dataset(
         notes=notes,
         suggested_axes=() if guess.preset is None else guess.preset.axes(names),
         need_label=need_label,
+        count_bad_weights=count_bad_weights,
         preset=None if guess.preset is None else guess.preset.name,
         extra_columns=tuple(axes_columns),
         conversation=conversation,
@@ -243,7 +247,8 @@ def _checked(dataset: Dataset, sample: Sample) -> Dataset:
     columns = dataset.columns
     text_of(sample.column(columns.text), columns.text, sample.where)
     if columns.weight is not None:
-        weights_of(sample.column(columns.weight), columns.weight, sample.where)
+        counted = dataset.count_bad_weights
+        weights_of(sample.column(columns.weight), columns.weight, sample.where, counted=counted)
     if columns.label is None:
         if dataset.need_label:
             raise InputError(

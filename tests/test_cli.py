@@ -268,7 +268,7 @@ def test_messages_spell_control_characters_out(odd, here, capsys):
         (["audit", "{data}", "--label-threshold", "nan"], "finite"),
         (["audit", "{data}", "--id", "label"], "comes again in row"),
         (["audit", "{one}", "--label", "label"], "has only one class"),
-        (["check", "{data}", "--out", "x"], "nothing to check against"),
+        (["check", "{data}", "--config", "{outside}", "--out", "x"], "nothing to check against"),
         (["audit", "{data}", "--axis", "column:grup", "--out", "x"], 'Did you mean "group"'),
         (["verify", "{data}", "--yardstick", "no.json", "--out", "x"], "no.json: no such file"),
         (["restore", "{data}", "--ledger", "{data}", "--out", "x/y"], "no ledger of evenset"),

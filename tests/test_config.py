@@ -35,7 +35,7 @@ def test_a_plan_loads_and_knows_its_name():
         ({"plan": {"raw": {"step": [{"do": "scrub", "axis": "x"}]}}}, 'plan name "raw"'),
         ({"arm": [{"plan": "nowhere"}]}, 'no plan "nowhere"'),
         (PLAN | {"arm": [{"plan": "b"}]}, 'no plan "b"'),
-        ({"check": [{"measure": "x"}]}, "needs `warn`, `fail` or both"),
+        ({"check": [{"measure": "x"}]}, "a check needs a limit: `warn`"),
         ({"check": [{"measure": "x", "warn": 0.5, "fail": 0.2}]}, "must not be beyond"),
         ({"plan": {"a": {"step": [{"do": "resample", "axis": "x"}]}}}, "exactly one of `level`"),
         (
