@@ -211,6 +211,22 @@ class Ledger:
         names = pc.unique(names.filter(pc.invert(pc.starts_with(names, "pool:"))))
         return np.array([int(name, 16) for name in names.to_pylist()], np.uint64)
 
+    def own(self) -> pa.Table:
+        """Keys, positions and weights of the rows of the data that are named for an edit or a weight."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        wanted = pc.field("op").isin(["edit", "weight"]) & pc.field("parent").is_null()
+        with self._whole():
+            return pq.read_table(self.path, columns=["row", "position", "value"], filters=wanted)
+
+    def parents(self) -> list[str]:
+        """What each copy was made of, as it stands in the rows."""
+        import pyarrow.parquet as pq
+
+        names: list[str] = self._read(pq, ["parent"], [("op", "==", "copy")])["parent"].to_pylist()
+        return names
+
     def _read(self, pq: Any, columns: list[str], filters: list[tuple[str, str, Any]]) -> pa.Table:
         import pyarrow.compute as pc
 

@@ -79,7 +79,7 @@ def restore(
     if text is not None and text != about["text"]:
         raise InputError(f'the ledger is of texts in the column "{about["text"]}", not "{text}"; leave --text out')
     talk = about.get("conversation") is not None
-    changed = (_open_file if talk else _open)(_files(curated, book), about)
+    changed = (open_file if talk else _open)(curated_files(curated, book), about)
     (check_file if talk else _check)(changed, book)
     if book.drops and original is None:
         raise InputError(
@@ -113,14 +113,16 @@ def restore(
     return Path(out) / name
 
 
-def _files(curated: str | Path, book: Ledger) -> Path | list[Path]:
+def curated_files(curated: str | Path | Sequence[str | Path], book: Ledger) -> Path | list[Path]:
     """The curated files in the order in which they were written."""
-    place = Path(curated)
+    given = [Path(curated)] if isinstance(curated, (str, Path)) else [Path(one) for one in curated]
     output = book.about["output"]
     if output["name"] != "rows":
-        return place
-    if not place.is_dir():
-        place = _shared_folder(find(curated), output["files"])
+        return given[0] if len(given) == 1 else given
+    place = given[0]
+    if len(given) > 1 or not place.is_dir():
+        paths = given if len(given) > 1 else find(place)
+        place = _shared_folder(paths, output["files"])
     lacking = [name for name in output["files"] if not (place / name).is_file()]
     if lacking:
         raise InputError(f'"{place}" lacks "{lacking[0]}", which the ledger names; give the folder that curation wrote')
@@ -148,7 +150,7 @@ def _open(place: Path | list[Path], about: dict[str, Any]) -> Dataset:
     )
 
 
-def _open_file(place: Any, about: dict[str, Any]) -> Dataset:
+def open_file(place: Any, about: dict[str, Any]) -> Dataset:
     """A file of conversations, its rows as they are."""
     opened = open_source(place, encoding=about["encoding"], spool=None)
     return Dataset(Columns(text=""), opened.source.names, opened.form, opened.source, opened.paths, opened.compression)
@@ -253,7 +255,7 @@ def _mend_folder(place: Path, like: Dataset, book: Ledger) -> None:
 def _original(original: str | Path, book: Ledger) -> Dataset:
     about = book.about["input"]
     place = Path(original) if Path(original).exists() else list(find(original))
-    dataset = (_open if about.get("conversation") is None else _open_file)(place, about)
+    dataset = (_open if about.get("conversation") is None else open_file)(place, about)
     if dataset.sha256() != about["sha256"]:
         raise InputError(
             f'--original "{original}" is not the data that was curated (its SHA-256 is another); the ledger is of '

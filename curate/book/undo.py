@@ -38,6 +38,12 @@ class Part:
         Rows in which they do not stand.
     first_wrong : int
         The first of them, as a row of the curated data; −1 where there is none.
+    row : int64 array
+        Which rows of the curated data these are.
+    position : int64 array
+        Which rows of the original.
+    bad : int64 array
+        The wrong ones, as rows of the curated data.
     """
 
     batch: Batch
@@ -46,6 +52,9 @@ class Part:
     edits: int
     wrong: int
     first_wrong: int
+    row: Ints
+    position: Ints
+    bad: Ints
 
 
 class Undone:
@@ -83,7 +92,8 @@ class Undone:
             mine = replace(mine, table=cleaned(mine.table, self.book, weights))
             text, edits, bad = self._undo(mine.text, position, reader.between(int(position[0]), int(position[-1])))
             extra = {} if weights is None or self.changed.form == "jsonl" else {WEIGHT: weights.combine_chunks()}
-            yield Part(mine, text, extra, edits, len(bad), int(where[bad[0]]) if len(bad) else -1)
+            bad = where[bad]
+            yield Part(mine, text, extra, edits, len(bad), int(bad[0]) if len(bad) else -1, where, position, bad)
 
     def _undo(self, text: Any, position: Ints, some: pa.Table | None) -> tuple[Any, int, Ints]:
         """Texts with the edits undone, how many there were, and the rows in which they do not stand."""

@@ -40,6 +40,8 @@ class FilePart:
         Those in which they do not stand.
     first_wrong : int
         The first of them, as a row of the curated data; −1 where there is none.
+    bad : int64 array
+        All of them.
     """
 
     piece: Piece
@@ -47,6 +49,7 @@ class FilePart:
     edited: int
     wrong: int
     first_wrong: int
+    bad: Ints
 
 
 class UndoneFile:
@@ -97,8 +100,9 @@ class UndoneFile:
                 local = np.searchsorted(row, some["row"].to_numpy())
                 table, wrong = spliced(table, _backwards(some, local).trees(), escaped=self._escaped())
             extra = {} if weights is None or self.changed.form == "jsonl" else {WEIGHT: weights.combine_chunks()}
-            first = int(where[wrong[0]]) if wrong else -1
-            yield FilePart(replace(piece, table=table), extra, len(np.unique(local)), len(wrong), first)
+            bad = where[np.array(wrong, np.int64)]
+            first = int(bad[0]) if len(bad) else -1
+            yield FilePart(replace(piece, table=table), extra, len(np.unique(local)), len(bad), first, bad)
 
     def _escaped(self) -> bool:
         return bool(self.book.about["input"].get("ascii"))
