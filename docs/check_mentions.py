@@ -62,7 +62,7 @@ def commands_in(text: str) -> Iterator[tuple[int, str]]:
         first = text.count("\n", 0, fence.start(2)) + 1
         joined = re.sub(r"\\\n\s*", " ", fence[2])
         for offset, line in enumerate(joined.splitlines()):
-            yield first + offset, line.split(" #")[0].split("  ")[0] if line.startswith("evenset") else line
+            yield first + offset, re.split(r"\s#(?=\s)", line)[0]
     prose = FENCE.sub(lambda fence: "\n" * fence[0].count("\n"), text)
     for span in SPAN.finditer(prose):
         yield prose.count("\n", 0, span.start()) + 1, " ".join(span[1].split())
