@@ -46,8 +46,9 @@ def init_config(
 
     Notes
     -----
-    A limit is the upper end of today's interval, rounded up to the next 0.05, and never stricter than the default; what
-    has too few rows today gets no rule, and a comment says so.
+    A limit is the upper end of today's interval, rounded up to the next 0.05, and never stricter than the default; for
+    `representation` it is the lower end, rounded down, and for a count one more row than today. What has too few rows
+    today gets no rule, and a comment says so.
     """
     dataset = report.source if dataset is None else dataset
     names = list(axes) if axes is not None else [axis.name for axis in report.axes] or list(report.tally.axes)
@@ -123,11 +124,28 @@ def _rule(finding: Finding, warn: float, fail: float) -> list[str]:
     """One rule: today's interval is just inside `warn`, and `fail` is as far beyond as in the defaults."""
     if finding.method == METHOD:
         return [*_head(finding), f"fail = {finding.estimate + 1:.0f}               # today {finding.estimate:.0f}", ""]
+    if finding.measure == "representation":
+        return _floor(finding)
     high = finding.magnitude[1]
     limit = max(warn, math.floor(high / _GRAIN + 1) * _GRAIN)
     beyond = limit + (fail - warn)
     today = f"{finding.estimate:.2f} ({finding.low:.2f} to {finding.high:.2f}), n={finding.n}"
     return [*_head(finding), f"warn = {limit:.2f}               # today {today}", f"fail = {beyond:.2f}", ""]
+
+
+def _floor(finding: Finding) -> list[str]:
+    """Limits from below: the lower end of today's interval, rounded down, and half of that."""
+    if not finding.low > 0:
+        return []
+    unit = 10.0 ** (math.floor(math.log10(finding.low)) - 1)
+    limit = (math.ceil(finding.low / unit) - 1) * unit
+    today = f"{finding.estimate:.2g} ({finding.low:.2g} to {finding.high:.2g}), n={finding.n}"
+    return [
+        *_head(finding),
+        f"warn_below = {limit:.6g}               # today {today}",
+        f"fail_below = {limit / 2:.6g}",
+        "",
+    ]
 
 
 def _head(finding: Finding) -> list[str]:

@@ -268,7 +268,7 @@ def test_messages_spell_control_characters_out(odd, here, capsys):
         (["audit", "{data}", "--label-threshold", "nan"], "finite"),
         (["audit", "{data}", "--id", "label"], "comes again in row"),
         (["audit", "{one}", "--label", "label"], "has only one class"),
-        (["check", "{data}", "--config", "{outside}", "--out", "x"], "nothing to check against"),
+        (["check", "{data}", "--config", "{empty}", "--out", "x"], "nothing to check against"),
         (["audit", "{data}", "--axis", "column:grup", "--out", "x"], 'Did you mean "group"'),
         (["verify", "{data}", "--yardstick", "no.json", "--out", "x"], "no.json: no such file"),
         (["restore", "{data}", "--ledger", "{data}", "--out", "x/y"], "no ledger of evenset"),
@@ -285,6 +285,7 @@ def test_a_wrong_call_leaves_no_folder_behind(folder, here, tmp_path_factory, ca
     (other / "one.csv").write_text("text,label\n" + "she is a nurse,1\n" * 40)
     text = (folder / "evenset.toml").read_text()
     (other / "outside.toml").write_text(text + '[[arm]]\nplan = "hide"\nname = "../../up"\n')
+    (other / "empty.toml").write_text('[data]\ntext = "text"\n')
     (other / "column.toml").write_text(text.replace('text = "text"', 'text = "txet"'))
     (other / "axes.toml").write_text(text.replace('axes = ["identity"]', 'axes = ["identiti"]'))
     (other / "step.toml").write_text(text.replace('"scrub"\naxis = "identity"', '"scrub"\naxis = "identiti"'))
@@ -319,7 +320,7 @@ def test_a_failed_overwrite_loses_nothing(folder, here, capsys):
         == 0
     )
     kept = {name for name in files(here / "report") if not name.startswith(".evenset")}
-    assert kept == {"check.json", "junit.xml", "notes.txt"}
+    assert kept == {"check.json", "check.md", "check.sarif", "junit.xml", "notes.txt"}
 
 
 def test_standard_input_is_not_left_in_the_output_folder(here):

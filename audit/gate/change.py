@@ -98,7 +98,8 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
       not give, never worse than the level itself is found to be.
     - A level that warns or fails and did not on the baseline, and has grown for certain: what the level says. An exact
       count that has grown likewise.
-    - Grown by less than the first limit of change: pass. Where the level is not inside its limits it is known from the
+    - Grown by less than the first limit of change (by limits that the rule does not give: less than `fail_change`):
+      pass. Where the level is not inside its limits it is known from the
       baseline, and no failure of this change.
     - Else unclear, and so are too few rows that have changed.
     """
@@ -118,7 +119,7 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
     counted = now.low == now.high and known
     if now.status is not None and (worse or counted) and change.low > 0:
         return now.status, False
-    if change.high < min(warn, fail):
+    if change.high < (min(warn, fail) if own else fail):
         return "pass", known
     return "unclear", False
 
@@ -172,6 +173,8 @@ def compare(
     wide = z * math.sqrt(v_old + v_new + 2 * covariance)
     estimate = _growth(now, before, rule)
     grown = _interval(now, before, half, wide)
+    if now.measure in QUADRATIC:
+        grown = _of_roots(now, before, grown, min(map(_share, parts), default=0.0) ** 2)
     fallen = before.estimate - now.estimate - half, before.estimate - now.estimate + half
     if rule.upper is None and rule.lower is not None:
         low, high = fallen
@@ -208,13 +211,29 @@ def _interval(now: Finding, before: Finding, half: float, wide: float) -> tuple[
     return max(-most, -max(abs(before.low), abs(before.high))), min(most, max(abs(now.low), abs(now.high)))
 
 
+def _of_roots(now: Finding, before: Finding, grown: tuple[float, float], share: float) -> tuple[float, float]:
+    """Near 0 a root grows fast: there the ends hold those of the difference of the squares, of which one may be 0."""
+    squares = now.estimate**2 - before.estimate**2
+    arms = [one.high**2 - one.estimate**2 for one in (now, before)]
+    half = math.sqrt(max(arms[0] ** 2 + arms[1] ** 2 - 2 * share * arms[0] * arms[1], 0.0))
+    low, high = grown
+    if before.low <= 0:
+        high = max(high, math.sqrt(max(squares + half, 0.0)))
+    if now.low <= 0:
+        low = min(low, -math.sqrt(max(half - squares, 0.0)))
+    return low, high
+
+
 def _covariance(v_old: float, v_new: float, part: Shared, *, quadratic: bool) -> float:
     if not part.old or not part.new:
         return 0.0
-    share = part.rows / math.sqrt(part.old * part.new)
     if quadratic:
-        return math.sqrt(v_old * v_new) * share**2
+        return math.sqrt(v_old * v_new) * _share(part) ** 2
     return min(v_old * part.old, v_new * part.new) * part.rows / (part.old * part.new)
+
+
+def _share(part: Shared) -> float:
+    return part.rows / math.sqrt(part.old * part.new) if part.old and part.new else 0.0
 
 
 def _equal(now: Finding, before: Finding) -> bool:

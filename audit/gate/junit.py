@@ -23,7 +23,7 @@ def junit(result: CheckResult) -> bytes:
         skipped="0",
     )
     for case in result.cases:
-        where = f"evenset.{case.rule.measure}" + (f".{case.finding.axis}" if case.finding else "")
+        where = f"evenset.{case.rule.measure}" + (f".{case.finding.axis}" if case.finding and case.finding.axis else "")
         item = ElementTree.SubElement(suite, "testcase", classname=_xml(where), name=_xml(case.name))
         if case.status in ("fail", "unclear"):
             tag = "failure" if case.status == "fail" else "error"

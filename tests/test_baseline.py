@@ -1,0 +1,393 @@
+"""Checks beside a baseline: what has changed since an earlier audit, judged by intervals that know the shared rows."""
+
+import json
+import math
+import random
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evenset.audit import Finding, check, run
+from evenset.audit.gate import snapshot
+from evenset.audit.gate.baseline import Baseline
+from evenset.audit.gate.change import Change, compare, limits_of, settled
+from evenset.audit.rules import default_rules, judge
+from evenset.audit.sketch import ALL, FEWEST, LOAD, Print, Sketch, shared
+from evenset.cli import invoke
+from evenset.data.config import CheckRule
+from evenset.data.dataset import Dataset
+from evenset.data.errors import InputError
+
+RULE = CheckRule(measure="label_log_ratio", warn=0.2, fail=0.5)
+
+
+def rows(rates, *, n=300, rest=3000, seed=1, tag=""):
+    draw = random.Random(seed)
+    table = {"text": [], "label": []}
+    for term, rate in rates.items():
+        for k in range(n if term else rest):
+            table["text"].append(f"{term} person {tag}{k}".strip())
+            table["label"].append("1" if draw.random() < rate else "0")
+    return table
+
+
+def joined(*tables):
+    return {name: [value for table in tables for value in table[name]] for name in ("text", "label")}
+
+
+def dataset(table):
+    return Dataset.of(pa.table(table), text="text", label="label", positive="1")
+
+
+def audited(table, rules=()):
+    return run(dataset(table), ["identity"], rules=rules)
+
+
+MAIN = rows({"": 0.1, "gay": 0.4, "muslim": 0.12, "catholic": 0.1})
+
+
+@pytest.fixture(scope="module")
+def main(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("main")
+    audited(MAIN).save(folder)
+    return folder
+
+
+# -- which rows are shared --------------------------------------------------------------------------------------------
+
+
+def keys(n, seed=0):
+    return np.random.default_rng(seed).integers(0, 1 << 63, n, dtype=np.uint64)
+
+
+def printed(values, size=256):
+    total = int(values.sum(dtype=np.uint64)) if len(values) else 0
+    return Print(len(values), total, np.bincount((values & np.uint64(size - 1)).astype(np.int64), minlength=size))
+
+
+@given(st.lists(st.lists(st.integers(0, 2**63), max_size=20), min_size=3, max_size=3))
+def test_prints_add_in_any_order_and_with_any_cuts(parts):
+    one, two, three = (Sketch({ALL: printed(np.array(part, np.uint64))}) for part in parts)
+    whole = Sketch({ALL: printed(np.array([key for part in parts for key in part], np.uint64))})
+    assert ((one + two) + three).prints == (one + (three + two)).prints == whole.prints
+
+
+def test_the_sketch_of_a_whole_is_that_of_its_shards():
+    table = pa.table(MAIN)
+    cut = [dataset(table.slice(0, 1000).to_pydict()), dataset(table.slice(1000).to_pydict())]
+    parts = [run(part, ["identity", "pronouns"]).tally for part in cut]
+    whole = run(dataset(MAIN), ["identity", "pronouns"]).tally
+    assert (parts[0] + parts[1]).sketch.prints == whole.sketch.prints
+    assert type(whole).from_arrow(whole.to_arrow()).sketch.prints == whole.sketch.prints
+    mentions = sum(text.startswith("gay") for text in MAIN["text"])
+    assert whole.sketch.prints["identity", "gay"].rows == mentions
+
+
+@pytest.mark.parametrize(("removed", "added"), [(0, 50), (50, 0), (30, 30), (200, 400), (0, 3000), (3000, 3000)])
+def test_the_number_of_shared_rows_is_about_right_and_seldom_too_high(removed, added):
+    over = []
+    for seed in range(40):
+        every = keys(3000 + added, seed)
+        old, new = printed(every[:3000], 1024), printed(every[removed:], 1024)
+        found = shared(old, new)
+        over.append((found.rows - (3000 - removed)) / max(removed + added, 1))
+        assert not found.same
+    assert max(over) < 0.12
+    assert np.mean(np.array(over) > 0) < 0.4
+    assert np.mean(over) > -0.12
+
+
+def test_the_same_rows_are_the_same_and_one_other_row_is_not():
+    one = keys(500)
+    other = np.append(one[:-1], keys(1, 9))
+    assert shared(printed(one), printed(one[::-1])).same
+    assert not shared(printed(one), printed(other)).same
+
+
+def test_what_is_written_says_nothing_about_one_text(main):
+    content = json.loads((main / "audit.json").read_text())["tally"]["sketch"]
+    assert content[0]["group"] == ""
+    for one in content:
+        counts = [int(count) for count in one["buckets"].split()]
+        assert len(counts) == 1 or sum(counts) / len(counts) >= LOAD
+        assert one["rows"] >= FEWEST
+    assert "person" not in json.dumps(content)
+
+
+def test_counts_come_back_from_the_file(main):
+    tally = audited(MAIN).tally
+    back = snapshot.read(json.loads((main / "audit.json").read_text())["tally"])
+    for name in ("rows", "edges", "axes", "cells", "lexicons", "empty_texts", "null_labels"):
+        assert getattr(back, name) == getattr(tally, name)
+    assert back.sketch.prints[ALL].total == tally.sketch.prints[ALL].total
+
+
+# -- one change -------------------------------------------------------------------------------------------------------
+
+
+def finding(low, high, **more):
+    return Finding("identity", "gay", "1", "label_log_ratio", (low + high) / 2, low, high, 300, "Katz", **more)
+
+
+def change(low, high, before="pass", **more):
+    return Change(finding(0, 0.1, status=before), (low + high) / 2, low, high, same=False, paired=True, **more)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "ends", "expected"),
+    [
+        ("pass", "pass", (0.3, 0.4), ("pass", False)),  # inside its limits: no limits of change of its own
+        ("fail", "fail", (0.25, 0.4), ("fail", False)),
+        ("warn", "pass", (0.25, 0.4), ("warn", False)),  # never worse than the level
+        ("fail", "fail", (0.12, 0.4), ("warn", False)),
+        ("fail", "fail", (-0.01, 0.05), ("pass", True)),
+        ("fail", "fail", (0.01, 0.05), ("pass", True)),
+        ("fail", "warn", (0.01, 0.05), ("fail", False)),  # it crossed the limit, and has grown for certain
+        ("fail", "warn", (-0.01, 0.05), ("pass", True)),
+        ("fail", "fail", (-0.1, 0.15), ("pass", True)),
+        ("fail", "fail", (-0.1, 0.25), ("unclear", False)),
+        ("unclear", "unclear", (-0.02, 0.02), ("pass", True)),
+        ("unclear", "unclear", (0.3, 0.6), ("fail", False)),
+    ],
+)
+def test_what_counts_is_the_change(now, before, ends, expected):
+    assert settled(finding(0.5, 0.9, status=now), change(*ends, before=before), RULE) == expected
+
+
+def test_a_rule_may_limit_the_change_itself():
+    own = CheckRule(measure="label_log_ratio", warn=0.2, fail=0.5, fail_change=0.05)
+    assert settled(finding(0, 0.1, status="pass"), change(0.06, 0.08), own) == ("fail", False)
+    assert settled(finding(0, 0.1, status="pass"), change(0.01, 0.04), own) == ("pass", False)
+    assert limits_of(own) == (math.inf, 0.05)
+
+
+def test_few_rows_that_have_changed_stay_unclear_and_few_that_have_not_are_known():
+    thin = finding(0.1, 0.9, status="unclear", enough=False)
+    assert settled(thin, change(-0.01, 0.01), RULE) == ("unclear", False)
+    assert settled(thin, change(-0.01, 0.01, untouched=True), RULE) == ("pass", True)
+
+
+def test_one_more_row_of_an_exact_count_over_its_limit_is_a_failure():
+    rule = CheckRule(measure="residual_terms", fail=5)
+    one = Finding("identity", None, None, "residual_terms", 10, 10, 10, 99, "count of all rows", status="fail")
+    for now, status in ((11.0, "fail"), (10.0, "pass"), (9.0, "pass")):
+        new = Finding("identity", None, None, "residual_terms", now, now, now, 99, "count of all rows", status="fail")
+        grown = compare(new, one, rule, old=None, new=None)
+        assert settled(new, grown, rule)[0] == status
+
+
+@given(st.floats(-2, 2), st.floats(0.01, 0.5), st.floats(-2, 2), st.floats(0.01, 0.5))
+def test_the_growth_lies_in_its_interval_and_turning_all_signs_changes_nothing(a, x, b, y):
+    now, before = finding(a - x, a + x), finding(b - y, b + y)
+    one = compare(now, before, RULE, old=None, new=None)
+    assert one.low - 1e-9 <= abs(a) - abs(b) <= one.high + 1e-9
+    turned = compare(finding(-a - x, -a + x), finding(-b - y, -b + y), RULE, old=None, new=None)
+    assert (turned.low, turned.high) == pytest.approx((one.low, one.high))
+
+
+def test_the_interval_is_that_of_a_bootstrap_that_shares_rows():
+    """Rows in both data sets are drawn as often in either; brute force, by Poisson weights."""
+    rng = np.random.default_rng(5)
+    n, m, gone = 4000, 800, 300
+    group, label = rng.random(n + m) < 0.2, rng.random(n + m) < 0.3
+    every = keys(n + m, 5)
+    sides = [np.arange(n + m) < n, np.arange(n + m) >= gone]
+
+    def estimate(weight, side):
+        x1, n1 = (weight * (side & group & label)).sum(), (weight * (side & group)).sum()
+        x2, n2 = (weight * (side & ~group & label)).sum(), (weight * (side & ~group)).sum()
+        return math.log((x1 + 0.5) / (n1 + 0.5)) - math.log((x2 + 0.5) / (n2 + 0.5))
+
+    drawn = []
+    for _ in range(1500):
+        weight = rng.poisson(1.0, n + m)
+        drawn.append(estimate(weight, sides[1]) - estimate(weight, sides[0]))
+    from evenset.audit import intervals
+
+    found, sketches = [], []
+    for side in sides:
+        counts = [(side & one & two).sum() for one in (group, ~group) for two in (label, label | True)]
+        ends = (float(end) for end in intervals.log_ratio_rates(*counts))
+        found.append(Finding("a", "g", "1", "label_log_ratio", *ends, int(side.sum()), "Katz"))
+        sketches.append(Sketch({ALL: printed(every[side], 1024), ("a", "g"): printed(every[side & group])}))
+    both = CheckRule(measure="label_log_ratio", warn_below=-9.0)  # the plain difference, whatever its sign
+    paired = compare(found[1], found[0], both, old=sketches[0], new=sketches[1])
+    alone = compare(found[1], found[0], both, old=None, new=None)
+    half = 1.96 * float(np.std(drawn))
+    assert 0.9 * half < (paired.high - paired.low) / 2 < 1.3 * half
+    assert (alone.high - alone.low) / 2 > 1.8 * half
+
+
+# -- whole checks -----------------------------------------------------------------------------------------------------
+
+
+def test_unchanged_data_change_by_exactly_nothing_and_pass(main):
+    report = audited(MAIN)
+    result = check(report, default_rules(), baseline=Baseline.load(main), default=True)
+    assert check(report, default_rules()).status == "fail"
+    assert result.status == "pass"
+    assert all((one.change.estimate, one.change.low, one.change.high) == (0, 0, 0) for one in result.cases)
+    assert {one.finding.group for one in result.cases if one.known} >= {"gay"}
+    assert "the same 3,900 rows" in result.note
+
+
+def test_rows_in_another_order_are_the_same_rows(main):
+    turned = {name: values[::-1] for name, values in MAIN.items()}
+    assert "the same" in check(audited(turned), [RULE], baseline=Baseline.load(main)).note
+
+
+def test_new_bias_fails_and_what_was_there_is_known(main):
+    worse = joined(MAIN, rows({"muslim": 0.9}, n=250, tag="new"))
+    result = check(audited(worse), [RULE], baseline=Baseline.load(main))
+    assert result.status == "fail"
+    assert {case.finding.group for case in result.cases if case.status == "fail"} == {"muslim"}
+    (gay,) = [case for case in result.cases if case.finding.group == "gay"]
+    assert (gay.status, gay.known) == ("pass", True)
+    assert "known: not inside its limits on the baseline" in gay.message
+
+
+def test_more_of_the_same_is_no_new_bias(main):
+    more = joined(MAIN, rows({"": 0.1, "gay": 0.4, "muslim": 0.12, "catholic": 0.1}, n=20, rest=200, seed=7, tag="new"))
+    result = check(audited(more), [RULE], baseline=Baseline.load(main))
+    assert result.status == "pass"
+    assert all(one.change.paired and one.change.low < 0 < one.change.high for one in result.cases if one.known)
+
+
+def test_relabelled_rows_are_a_change(main):
+    label = ["1" if text.startswith("catholic") and k % 2 else one for k, (text, one) in
+             enumerate(zip(MAIN["text"], MAIN["label"], strict=True))]  # fmt: skip
+    result = check(audited({**MAIN, "label": label}), [RULE], baseline=Baseline.load(main))
+    assert {case.finding.group for case in result.cases if case.status == "fail"} == {"catholic"}
+
+
+def test_other_rows_are_independent_and_added_is_named(main):
+    other = rows({"": 0.1, "gay": 0.4, "muslim": 0.12, "catholic": 0.1}, seed=3, tag="other")
+    result = check(audited(other), [RULE], baseline=Baseline.load(main))
+    assert "--added" in result.note
+    (gay,) = [case for case in result.cases if case.finding.group == "gay"]
+    assert gay.change.high - gay.change.low > 0.3
+
+
+def test_added_rows_are_judged_with_those_that_were_there(main):
+    new = rows({"muslim": 0.9}, n=250, tag="new")
+    baseline = Baseline.load(main)
+    both = baseline.added(audited(new, [RULE]))
+    whole = audited(joined(MAIN, new), [RULE])
+    assert both.tally.cells == whole.tally.cells
+    one, two = (check(report, [RULE], baseline=baseline) for report in (both, whole))
+    assert [(case.name, case.status) for case in one.cases] == [(case.name, case.status) for case in two.cases]
+    assert one.status == "fail"
+    with pytest.raises(InputError, match="rows of the baseline itself"):
+        baseline.added(audited(MAIN))
+
+
+def test_a_group_that_is_not_on_the_baseline_is_judged_by_its_level(main):
+    more = joined(MAIN, rows({"sikh": 0.8}, n=100, tag="new"))
+    result = check(audited(more), [RULE], baseline=Baseline.load(main))
+    (case,) = [case for case in result.cases if case.finding.group == "sikh"]
+    assert case.status == "fail"
+    assert "not on the baseline" in case.message
+
+
+def test_a_limit_of_change_needs_a_baseline(main):
+    rule = CheckRule(measure="cramers_v", group="", fail_change=0.02)
+    report = audited(joined(MAIN, rows({"muslim": 0.9}, n=250, tag="new")))
+    with pytest.raises(InputError, match="give an earlier audit as --baseline"):
+        check(report, [rule])
+    assert check(report, [rule], baseline=Baseline.load(main)).status == "fail"
+    assert check(audited(MAIN), [rule], baseline=Baseline.load(main)).status == "pass"
+
+
+def test_a_fall_under_a_lower_limit_is_a_change_for_the_worse(main):
+    rule = CheckRule(measure="representation", group="gay", fail_below=0.1)  # 300 of 3,900: under it already
+    fewer = {name: [one for one, text in zip(values, MAIN["text"], strict=True)
+                    if not (text.startswith("gay") and text.endswith(("1", "3", "5", "7", "9")))]
+             for name, values in MAIN.items()}  # fmt: skip
+    assert check(audited(MAIN), [rule]).status == "fail"
+    assert check(audited(MAIN), [rule], baseline=Baseline.load(main)).status == "pass"
+    strict = rule.model_copy(update={"fail_change": 0.01})
+    assert check(audited(fewer), [strict], baseline=Baseline.load(main)).status == "fail"
+
+
+# -- baselines that cannot be used ------------------------------------------------------------------------------------
+
+
+def edited(main, tmp_path, change):
+    content = json.loads((main / "audit.json").read_text())
+    change(content)
+    (tmp_path / "audit.json").write_text(json.dumps(content))
+    return tmp_path / "audit.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c.update(schema="evenset.audit/9"), 'schema is "evenset.audit/9"'),
+        (lambda c: c.pop("tally"), "an older evenset wrote it"),
+        (lambda c: c["tally"].update(version=7), "version 7 of its counts"),
+        (lambda c: c["tally"].update(rows=5), "do not add up"),
+        (lambda c: c["tally"]["sketch"][0].update(buckets="1 2 3"), "damaged"),
+        (lambda c: c["tally"].update(axes=3), "damaged"),
+    ],
+)
+def test_a_file_that_is_no_baseline_is_refused(main, tmp_path, change, said):
+    with pytest.raises(InputError, match=said) as caught:
+        Baseline.load(edited(main, tmp_path, change))
+    assert "make the baseline again" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c["dataset"]["columns"].update(label="toxic"), 'column of the label: "toxic" there, "label" here'),
+        (lambda c: c["dataset"]["columns"].update(positive="0"), 'label that counts as positive: "0" there, "1" here'),
+        (
+            lambda c: c["tally"]["lexicons"]["identity"].update(version="0.9"),
+            'word list "identity": version 0.9 there, ',
+        ),
+        (lambda c: c["tally"]["lexicons"]["identity"].update(sha256="x"), "other words in one version"),
+        (lambda c: c["tally"]["axes"].update(other=c["tally"]["axes"].pop("identity")), 'axis "identity" was not'),
+        (lambda c: c["tally"]["axes"]["identity"].update(labels=["a", "b", None]), 'labels: "a", "b" there, "0", "1"'),
+        (lambda c: c["tally"].update(edges="9 99 999 9999"), "length buckets"),
+    ],
+)
+def test_numbers_that_are_not_comparable_are_refused_and_it_says_why(main, tmp_path, change, said):
+    baseline = Baseline.load(edited(main, tmp_path, change))
+    with pytest.raises(InputError, match="is not comparable with DATA") as caught:
+        check(audited(MAIN), [RULE], baseline=baseline)
+    assert said in str(caught.value)
+
+
+def test_a_baseline_without_leakage_cannot_judge_it(main):
+    rule = CheckRule(measure="leakage_auc", fail=0.9)
+    report = judge(audited(MAIN).findings, [rule])
+    with pytest.raises(InputError, match="made without leakage_auc"):
+        check(audited(MAIN, [rule]), [rule], baseline=Baseline.load(main))
+    assert report
+
+
+def test_from_the_command_line(tmp_path, monkeypatch, capsys):
+    import pyarrow.csv
+
+    monkeypatch.chdir(tmp_path)
+    new = rows({"muslim": 0.9}, n=250, tag="new")
+    for name, table in (("main", MAIN), ("new", new), ("all", joined(MAIN, new))):
+        pyarrow.csv.write_csv(pa.table(table), f"{name}.csv")
+    given = ["--axis", "identity", "--label", "label", "--positive", "1", "--quiet"]
+    assert invoke(["audit", "main.csv", *given, "--measures", "counts,association", "--out", "base"]) == 0
+    assert invoke(["check", "main.csv", *given]) == 1
+    assert invoke(["check", "main.csv", *given, "--baseline", "base"]) == 0
+    assert invoke(["check", "all.csv", *given, "--baseline", "base/audit.json", "--out", "gate"]) == 1
+    written = json.loads((tmp_path / "gate/check.json").read_text())
+    assert "shared" in written["compared"]
+    assert {"before", "growth", "low", "high", "paired"} == set(written["cases"][0]["change"])
+    assert invoke(["check", "new.csv", *given, "--baseline", "base", "--added"]) == 1
+    assert invoke(["check", "all.csv", *given, "--baseline", "base", "--out", "gate"]) == 2 - 1  # the same run again
+    assert invoke(["check", "all.csv", *given, "--baseline", "nothing", "--out", "no"]) == 2
+    assert "nothing: no such file" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+    assert invoke(["check", "all.csv", *given, "--added"]) == 2
+    assert "--added needs --baseline" in capsys.readouterr().err
