@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from .exact import METHOD
 from .findings import MINIMUM_ROWS, MOST_ROWS, Finding, Status
 from .measures import known_measure
 
@@ -150,6 +151,8 @@ def rows_needed(finding: Finding, rule: CheckRule) -> int | None:
     The width of an interval goes with 1/√n: n · (half width / distance to the limit)², two digits, rounded up, and
     never below the minimum that a finding needs at all.
     """
+    if finding.method.startswith(METHOD):
+        return None  # of an exact count more rows decide nothing
     half = (finding.high - finding.low) / 2
     distances = [
         abs(value - limit)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .expecting import refuse_gx, with_ledger, with_ledger_rule, write_docs
 from .folder import axes_of, claimed, load, opened
 from .options import (
     Place,
@@ -44,6 +45,13 @@ from .screen import answer, progress_shown, say
     metavar="NAME,...",
     help="With --init: further measures to write limits for, for example leakage_auc.",
 )
+@click.option(
+    "--ledger",
+    "ledger_path",
+    type=Place(path_type=Path),
+    help="DATA are curated rows: fail where they are not what this ledger says (measure ledger_mismatches).",
+)
+@click.option("--gx", is_flag=True, help="Run the rules through Great Expectations too; data docs go to --out.")
 @click.option("--allow-unclear", is_flag=True, help="Exit 0 instead of 3 where the evidence is too thin.")
 @out_option
 @overwrite_option
@@ -59,6 +67,8 @@ def check(
     md: str | None,
     sarif: Path | None,
     measures: str | None,
+    ledger_path: Path | None,
+    gx: bool,
     allow_unclear: bool,
     out: Path | None,
     overwrite: bool,
@@ -78,6 +88,8 @@ def check(
     evenset check comments.csv --config evenset.toml --out check/     check.json, junit.xml, check.md, check.sarif
     evenset check comments.csv --config evenset.toml --baseline main/audit.json --md - >> summary.md
     evenset check new-rows.csv --config evenset.toml --baseline main/audit.json --added
+    evenset check curated/data.csv --config evenset.toml --ledger curated/ledger.parquet
+    evenset check comments.csv --config evenset.toml --gx --out check/        check/gx/index.html
     """
     from .. import audit as room
     from ..audit.check import usable
@@ -94,12 +106,16 @@ def check(
         raise InputError("--added needs --baseline: the audit of the rows that were there before")
     if as_json and md == "-":
         raise InputError("--json and --md - both want standard output; give --md a file")
+    if gx:
+        refuse_gx(out, baseline=baseline_path is not None, init=write_init)
     config = load(None if write_init and not target.exists() else config_path)
     rules = tuple(config.check)
     if not write_init:
         if config_path is None:
             rules = default_rules()
             say("no --config: judged by the default limits of an audit; --init writes your own", quiet=quiet)
+        if ledger_path is not None:
+            rules = with_ledger_rule(rules, ledger_path)
         usable(rules, baseline=baseline_path is not None)
     asked = listed_measures(measures)
     if asked and not write_init:
@@ -119,6 +135,8 @@ def check(
         return 0
     compared = [added, None if baseline_path is None else _content(baseline_path)]
     key = [dataset.sha256(), axes, config.model_dump_json(), *(compared if baseline else [])]
+    key += [] if ledger_path is None else [_content(ledger_path)]
+    key += ["gx"] if gx else []
     with claimed(out, "check", key, overwrite=overwrite):
         with progress_shown(quiet=quiet or as_json) as progress:
             report = room.run(
@@ -130,13 +148,17 @@ def check(
                 seed=seed,
                 progress=progress,
             )
+        if ledger_path is not None:
+            report = with_ledger(report, dataset, ledger_path)
         if baseline is not None and added:
             report = baseline.added(report)
         result = room.check(report, rules=rules, baseline=baseline, default=config_path is None)
         if out is not None:
             result.save(out)
+            if gx:
+                write_docs(report, result, config, out, allow_unclear=allow_unclear)
     note = (
-        f"written: {out / 'check.json'}, junit.xml, check.md, check.sarif"
+        f"written: {out / 'check.json'}, junit.xml, check.md, check.sarif{', gx/index.html' if gx else ''}"
         if out
         else "for CI: --out DIR writes junit.xml"
     )

@@ -137,7 +137,9 @@ def _validated(frame: pd.DataFrame, suite: Any, folder: Path | None) -> Validati
     with tempfile.TemporaryDirectory(prefix="evenset-gx-") as elsewhere:
         context = _quiet_context(folder or Path(elsewhere))
         with _calm():
-            result = checkpoint(suite, context=context).run(batch_parameters={"dataframe": frame})
+            result = checkpoint(suite, context=context).run(
+                batch_parameters={"dataframe": frame}, run_id=great_expectations.RunIdentifier(run_name="evenset")
+            )
     run = next(iter(result.run_results.values()))
     if len(run.results) < len(suite.expectations):
         raise InputError(f"only {len(run.results)} of {len(suite.expectations)} expectations were evaluated")
@@ -178,7 +180,7 @@ def _quiet_context(folder: Path | None = None) -> Any:
                 "class_name": "SiteBuilder",
                 "show_how_to_buttons": False,
                 "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-                "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)},
+                "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())},
             },
         )
     return context

@@ -69,8 +69,9 @@ def subject(finding: Finding) -> str:
 
 def amount(finding: Finding) -> str:
     """Its value with the interval and the rows that it rests on."""
-    if finding.method == METHOD:
-        return f"{finding.estimate:,.0f} of {finding.n:,} rows"
+    if finding.method.startswith(METHOD):
+        most = f" (perhaps up to {finding.high:,.0f})" if finding.high > finding.estimate else ""
+        return f"{finding.estimate:,.0f} of {finding.n:,} rows{most}"
     estimate, low, high = (number(value) for value in (finding.estimate, finding.low, finding.high))
     times = f", that is {math.exp(finding.estimate):.2f}×" if finding.measure in LOGS and estimate != "none" else ""
     return f"{estimate} ({low} to {high}){times}, n={finding.n}"
