@@ -18,7 +18,9 @@ import click
 
 from . import __version__
 from .commands.audit import audit, measures
+from .commands.card import card
 from .commands.check import check
+from .commands.completion import completion, equip
 from .commands.curate import curate, explain, restore
 from .commands.demo import demo, sample
 from .commands.finetune import finetune, run
@@ -45,9 +47,11 @@ def cli() -> None:
 
 
 for command in (
-    audit, curate, explain, restore, finetune, run, verify, attribute, upstream, check, demo, sample, lexicon, measures,
+    audit, curate, explain, restore, finetune, run, verify, attribute, upstream, check, card, demo, sample,
+    lexicon, measures, completion,
 ):  # fmt: skip
     cli.add_command(command)
+equip(cli)
 
 
 def main() -> None:

@@ -128,6 +128,11 @@ class CheckResult:
         """The cases that did not pass, the worst first."""
         return sorted((case for case in self.cases if case.status != "pass"), key=lambda case: RANK[case.status])
 
+    def _repr_html_(self) -> str:
+        from .notebook import check_html
+
+        return check_html(self)
+
     def table(self) -> Group:
         """The result for the terminal: one line, then what did not pass."""
         from .gate.screen import screen

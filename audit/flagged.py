@@ -94,6 +94,15 @@ def write_flagged(path: Path, dataset: Dataset, axes: Sequence[Axis], targets: S
 
 
 def _parts(dataset: Dataset, axes: Sequence[Axis], targets: Sequence[Target]) -> Iterator[pa.RecordBatch]:
+    names = pa.array([target.id for target in targets])
+    for batch, ids, at, which in flagged_batches(dataset, axes, targets):
+        yield pa.record_batch([ids(at), pa.array(at + batch.start), names.take(pa.array(which))], schema=SCHEMA)
+
+
+def flagged_batches(
+    dataset: Dataset, axes: Sequence[Axis], targets: Sequence[Target]
+) -> Iterator[tuple[Batch, _Ids, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Read the data once more: each batch, what names its rows, the rows behind targets, and the target of each."""
     from ..data.hashing import Seen
     from ..data.scan import scan
 
@@ -111,12 +120,7 @@ def _parts(dataset: Dataset, axes: Sequence[Axis], targets: Sequence[Target]) ->
                 found.append(which)
         at, which = np.concatenate(rows), np.concatenate(found)
         order = np.lexsort((which, at))
-        at, which = at[order], which[order]
-        names = pa.array([target.id for target in targets])
-        yield pa.record_batch(
-            [ids(at), pa.array(at + scanned.batch.start), names.take(pa.array(which))],
-            schema=SCHEMA,
-        )
+        yield scanned.batch, ids, at[order], which[order]
 
 
 def _hits(

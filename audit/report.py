@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "evenset.audit/1"
 SCORE = "cramers_v"
-_SHOWN_IN_NOTEBOOK = 30
 
 
 @dataclass(frozen=True)
@@ -142,19 +140,42 @@ class AuditReport:
         ]
         return pd.DataFrame.from_records(records, columns=columns)
 
-    def save(self, folder: str | Path) -> None:
-        """Write audit.json and flagged.parquet, each whole or not at all.
+    def save(self, folder: str | Path, *, examples: int = 0) -> None:
+        """Write audit.json, flagged.parquet and audit.html, each whole or not at all.
 
         flagged.parquet names the rows behind the findings that fail or warn: id, position and finding, no text. Where
         there are such findings the data is read once more.
-        """
-        from ..data.files import write_json
-        from .flagged import write_flagged
 
+        Parameters
+        ----------
+        folder : path
+            Where to.
+        examples : int
+            Show so many rows of the data for each of these findings in audit.html, which then is for its owner's eyes
+            only (mode 0600). By default the page shows none.
+
+        Raises
+        ------
+        InputError
+            When rows are asked for and there are only counts.
+        """
+        from ..data.errors import InputError
+        from ..data.files import write_json, write_text
+        from .flagged import write_flagged
+        from .sheet.examples import examples as rows_behind
+        from .sheet.whole import audit_page
+
+        if examples and self.source is None:
+            raise InputError("examples need the rows themselves, and this report has counts only; leave them out.")
         folder = Path(folder)
         write_json(folder / "audit.json", self.to_dict())
+        rows = None
         if self.source is not None:
-            write_flagged(folder / "flagged.parquet", self.source, self.axes, self._targets())
+            targets = self._targets()
+            write_flagged(folder / "flagged.parquet", self.source, self.axes, targets)
+            rows = rows_behind(self.source, self.axes, targets, examples) if examples else None
+        page = audit_page(self, examples=rows)
+        write_text(folder / "audit.html", page, mode=None if rows is None else 0o600)
 
     def _targets(self) -> list[Any]:
         from .cells import AxisCells
@@ -172,37 +193,15 @@ class AuditReport:
         return scorecard(self)
 
     def _repr_html_(self) -> str:
-        order = {"fail": 0, "warn": 1, "unclear": 2, "pass": 3, None: 4}
-        first = sorted(self.findings, key=lambda found: (order[found.status], -(rounded(found.magnitude[0]) or 0)))
-        heading = ("status", "measure", "axis", "group", "label", "estimate", "low", "high", "n", "remark")
-        lines = [
-            "<tr>" + "".join(f"<td>{html.escape(_shown(getattr(finding, name)))}</td>" for name in heading) + "</tr>"
-            for finding in first[:_SHOWN_IN_NOTEBOOK]
-        ]
-        more = len(first) - len(lines)
-        return (
-            f"<p>{html.escape(self.conclusion())}</p><table><tr>"
-            + "".join(f"<th>{name}</th>" for name in heading)
-            + "</tr>"
-            + "".join(lines)
-            + "</table>"
-            + (f"<p>and {more} more: <code>to_frame()</code></p>" if more else "")
-        )
+        from .notebook import audit_html
+
+        return audit_html(self)
 
     def conclusion(self) -> str:
         """The audit in one sentence."""
         from .scorecard import conclusion
 
         return conclusion(self)[1]
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        number = rounded(value, digits=3)
-        return "" if number is None else f"{number:g}"
-    return str(value)
 
 
 def scores_of(findings: Iterable[Finding], axes: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -185,7 +185,7 @@ def _findings(report: AuditReport) -> RenderableType | None:
         remedy = best(report, finding.axis)
         if remedy is not None and finding.id in remedy.estimates:
             said = any(remedy.cost in line for _, _, line in lines)
-            lines.append(("dim", "  do", _would(remedy, finding) + ("." if said else f"; {remedy.cost}.")))
+            lines.append(("dim", "  do", would(remedy, finding) + ("." if said else f"; {remedy.cost}.")))
     beyond = sum(f.status in ("fail", "warn") and f.measure in _HEADLINE for f in report.findings)
     heading = "What matters most" + (f" (3 of {beyond} beyond the limits)" if beyond > _TOP else "")
     return _listed(heading, lines)
@@ -210,7 +210,8 @@ def best(report: AuditReport, axis: str) -> Remedy | None:
     )
 
 
-def _would(remedy: Remedy, finding: Finding) -> str:
+def would(remedy: Remedy, finding: Finding) -> str:
+    """What a step would make of a finding, in words."""
     after = remedy.estimates[finding.id]
     if finding.measure == "label_rate_gap":
         made = f"would make it {100 * abs(after):.1f} points"
@@ -221,7 +222,14 @@ def _would(remedy: Remedy, finding: Finding) -> str:
 
 
 def _unclear(report: AuditReport) -> RenderableType | None:
-    """What cannot be told, those first that need fewest rows; and what is skewed but not judged."""
+    from rich.console import Group
+
+    parts = [_listed(heading, [("", "", text)]) for heading, text in unclear_lines(report)]
+    return Group(*parts) if parts else None
+
+
+def unclear_lines(report: AuditReport) -> list[tuple[str, str]]:
+    """What cannot be told, those first that need fewest rows; and what is skewed but not judged: heading and text."""
     waiting: dict[Unit, tuple[int, Finding]] = {}
     for finding in report.findings:
         if finding.status != "unclear" or finding.measure not in _HEADLINE or finding.needs is None:
@@ -229,14 +237,14 @@ def _unclear(report: AuditReport) -> RenderableType | None:
         rows, unit = finding.needs, _unit(finding)
         if rows > finding.n and (unit not in waiting or rows > waiting[unit][0]):
             waiting[unit] = rows, finding
-    parts: list[RenderableType] = []
+    parts: list[tuple[str, str]] = []
     if waiting:
         few = sorted(waiting.values(), key=lambda item: (item[0] - item[1].n, item[1].id))[:_FEW]
         named = ", ".join(f"{_name(finding)} (has {finding.n:,}, needs about {rows:,})" for rows, finding in few)
         more = f" and {len(waiting) - len(few)} more" if len(waiting) > len(few) else ""
         verb = "has" if len(waiting) == 1 else "have"
         heading = f"Unclear: {len(waiting)} {verb} too few rows to tell. Nearest to an answer:"
-        parts.append(_listed(heading, [("", "", f"{named}{more}")]))
+        parts.append((heading, f"{named}{more}"))
     aside = [
         finding
         for finding in report.findings
@@ -247,12 +255,8 @@ def _unclear(report: AuditReport) -> RenderableType | None:
         aside.sort(key=lambda finding: -abs(finding.estimate))
         named = ", ".join(f"{_name(f)} {_factor(f)}" for f in aside[:_FEW])
         more = f" and {len(aside) - _FEW} more" if len(aside) > _FEW else ""
-        parts.append(_listed("Not judged, as the words have other senses too:", [("", "", f"{named}{more}")]))
-    if not parts:
-        return None
-    from rich.console import Group
-
-    return Group(*parts)
+        parts.append(("Not judged, as the words have other senses too:", f"{named}{more}"))
+    return parts
 
 
 def _name(finding: Finding) -> str:
@@ -267,7 +271,21 @@ def _factor(finding: Finding) -> str:
 
 
 def _next(report: AuditReport) -> RenderableType | None:
-    data = _data(report)
+    found = next_steps(report)
+    if found is None:
+        return None
+    from rich.console import Group
+    from rich.text import Text
+
+    say, commands = found
+    # No table: it would pad the lines, and a backslash before blanks goes on with nothing.
+    lines = [Text(f"  {line}", overflow="fold") for command in commands for line in _wrapped(command)]
+    return Group(Text(f"Next: {say}", style="bold"), *lines)
+
+
+def next_steps(report: AuditReport, *, bare: bool = False) -> tuple[str, list[list[str]]] | None:
+    """What to type next: what for, and the commands as words; `bare` as for `data_words`."""
+    data = data_words(report, bare=bare)
     if data is None or not report.tally.labels:
         return None
     commands, say = [["evenset", "check", *data, "--init"]], "write evenset.toml (limits for CI, a first plan)"
@@ -276,12 +294,7 @@ def _next(report: AuditReport) -> RenderableType | None:
     if steps and report.source is not None and report.source.conversation is None:  # curate cannot write these yet
         commands.insert(0, ["evenset", "curate", *data, *steps, "--out", "curated"])
         say = "change the data, or write limits for CI and a first plan"
-    from rich.console import Group
-    from rich.text import Text
-
-    # No table: it would pad the lines, and a backslash before blanks goes on with nothing.
-    lines = [Text(f"  {line}", overflow="fold") for command in commands for line in _wrapped(command)]
-    return Group(Text(f"Next: {say}", style="bold"), *lines)
+    return say, commands
 
 
 def _wrapped(command: list[str]) -> list[str]:
@@ -296,12 +309,20 @@ def _wrapped(command: list[str]) -> list[str]:
     return lines
 
 
-def _data(report: AuditReport) -> list[str] | None:
-    """The data as it is named on the command line, with the columns that were not guessed; None for data in memory."""
+def data_words(report: AuditReport, *, bare: bool = False) -> list[str] | None:
+    """The data as it is named on the command line, with the columns that were not guessed; None for data in memory.
+
+    Parameters
+    ----------
+    report : AuditReport
+        With its source.
+    bare : bool
+        Whether files go by their name alone, for a report that others read.
+    """
     source = report.source
     if source is None or not source.paths:
         return None
-    words = [str(path) for path in source.paths]
+    words = [path.name if bare else str(path) for path in source.paths]
     if len(words) > _FEW or source.paths[0].name.startswith(".evenset-stdin"):
         return None
     if source.conversation is not None:
@@ -324,6 +345,11 @@ def _data(report: AuditReport) -> list[str] | None:
 def _rows(report: AuditReport) -> RenderableType:
     from rich.text import Text
 
+    return Text(rows_line(report), style="dim")
+
+
+def rows_line(report: AuditReport) -> str:
+    """How many rows there are, what they lack, and how much of them the word lists see."""
     tally = report.tally
     said = [f"{tally.rows:,} rows"]
     positive = report.settings.positive
@@ -349,7 +375,7 @@ def _rows(report: AuditReport) -> RenderableType:
     cluster = report.dataset.get("columns", {}).get("cluster")
     if cluster is not None:
         line += f" Intervals of counts take rows as independent, also those that share their {cluster}."
-    return Text(line + f" Groups under {MINIMUM_ROWS} rows are never judged.", style="dim")
+    return line + f" Groups under {MINIMUM_ROWS} rows are never judged."
 
 
 def _listed(heading: str, lines: Sequence[tuple[str, str, str]]) -> RenderableType:

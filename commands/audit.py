@@ -54,6 +54,13 @@ if TYPE_CHECKING:
 )
 @click.option("--shard", metavar="3/10", help="Count only this shard of DATA, into --out, for --merge.")
 @click.option("--merge", is_flag=True, help="DATA are the --out folders of all shards: report on them together.")
+@click.option(
+    "--examples",
+    type=click.IntRange(0, 100),
+    default=0,
+    metavar="N",
+    help="Show up to N rows of DATA for each finding that fails or warns in audit.html; by default none.",
+)
 @out_option
 @overwrite_option
 @seed_option
@@ -68,6 +75,7 @@ def audit(
     engine: str,
     shard: str | None,
     merge: bool,
+    examples: int,
     out: Path | None,
     overwrite: bool,
     seed: int,
@@ -93,7 +101,11 @@ def audit(
     from ..data import InputError
 
     config = load(config_path)
+    if examples and out is None:
+        raise InputError("--examples shows rows in audit.html; say where to with --out DIR")
     if shard is not None or merge:
+        if examples:
+            raise InputError("--examples needs the rows; leave it out with --shard and --merge")
         if vectors or pairs:
             raise InputError("--vectors and --pairs need the rows; leave them out with --shard and --merge")
         return _sharded(
@@ -123,11 +135,16 @@ def audit(
             )
         report = replace(report, remedies=preview(report))
         if out is not None:
-            report.save(out)
+            report.save(out, examples=examples)
             clear(out)
-    note = f"written: {out / 'audit.json'}" if out else "to keep the report: --out DIR"
+    note = written(out) if out else "to keep the report: --out DIR"
     answer(report, report.scorecard, note, quiet=quiet, as_json=as_json)
     return 0
+
+
+def written(out: Path) -> str:
+    """What was written, and what to open."""
+    return f"written: {out / 'audit.json'}; to read it: {out / 'audit.html'}"
 
 
 def _sharded(
@@ -182,7 +199,7 @@ def _sharded(
             report.save(out)
     for section, why in report.parts.left_out.items():
         say(f"{section} left out: {why}", quiet=quiet)
-    note = f"written: {out / 'audit.json'}" if out else "to keep the report: --out DIR"
+    note = written(out) if out else "to keep the report: --out DIR"
     answer(report, report.scorecard, note, quiet=quiet, as_json=as_json)
     return 0
 

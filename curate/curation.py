@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,7 +14,7 @@ import pyarrow as pa
 from ..data.config import Plan
 from ..data.dataset import Dataset
 from ..data.errors import InputError
-from .book.ledger import SCHEMA
+from .book.ledger import SCHEMA, read_ledger
 from .changes import Changer
 from .emit import Emitter
 from .manifest import compared, lexicons_of, per_row, report_of, version
@@ -29,6 +28,7 @@ from .state import State
 from .summary import lines_of
 from .words.proxy_words import learned
 from .writing.parted import Parted, cuttable, fingerprint, stage_of
+from .writing.tables import as_dataset, whole_table, written_table
 from .writing.workers import Engine
 from .writing.write import WEIGHT, Written, added_columns, check_columns, write_all
 
@@ -66,6 +66,7 @@ class Curation:
     rows: pa.Table | None = field(repr=False)
     where: Path | None = None
     _ledger: pa.Table | None = field(default=None, repr=False)
+    _whole: Callable[[], pa.Table] | None = field(default=None, repr=False, compare=False)
 
     @property
     def ledger(self) -> pa.Table:
@@ -84,6 +85,43 @@ class Curation:
         """The ledger as a pandas table."""
         frame: pd.DataFrame = self.ledger.to_pandas()
         return frame
+
+    def to_table(self) -> pa.Table:
+        """The curated rows with all columns of the data, and the columns that the plan adds: weight, evenset_parent.
+
+        Raises
+        ------
+        InputError
+            After a dry run, which keeps no rows; for chat data in memory.
+
+        Examples
+        --------
+        >>> from evenset.data.config import inline_plan
+        >>> rows = [{"text": f"{who} ran.", "label": k % 2, "id": k} for k, who in enumerate(("She", "He") * 2)]
+        >>> run(rows, inline_plan(["reweight:pronouns"])).to_table().column_names
+        ['text', 'label', 'id', 'weight']
+        """
+        if self.where is not None:
+            encoding = read_ledger(self.where).about["input"]["encoding"]
+            return written_table(self.where.parent, self.report["output"], encoding=encoding)
+        if self._whole is None:
+            raise InputError("a dry run keeps no rows; curate without dry_run to have them")
+        return self._whole()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The curated rows as a pandas table: `to_table`."""
+        frame: pd.DataFrame = self.to_table().to_pandas()
+        return frame
+
+    def to_dataset(self) -> Any:
+        """The curated rows as a `datasets.Dataset`, class labels and other features as the data had them: `to_table`.
+
+        Raises
+        ------
+        InputError
+            Besides those of `to_table` where the library datasets is not installed.
+        """
+        return as_dataset(self.to_table())
 
     def save(self, folder: str | Path) -> None:
         """Write rows held in memory, the ledger (mode 0600) and curation.json; for rows in files `run` did so itself.
@@ -107,7 +145,9 @@ class Curation:
         return "\n".join(lines_of(self.report))
 
     def _repr_html_(self) -> str:
-        return "<pre>" + html.escape(self.summary()) + "</pre>"
+        from .notebook import curation_html
+
+        return curation_html(self)
 
 
 def run(
@@ -257,7 +297,8 @@ def run(
             return Curation(plan, report(None, None), None)
         if out is None:
             table, ledger = _in_memory(emitter)
-            return Curation(plan, report(None, None), table, _ledger=ledger)
+            whole = partial(whole_table, Emitter(prepared, changer, state, overwrites=overwrites))
+            return Curation(plan, report(None, None), table, _ledger=ledger, _whole=whole)
         about = {
             "evenset": version(),
             "plan": plan.model_dump(by_alias=True, mode="json"),

@@ -183,7 +183,8 @@ class Axis:
             for part in self.parts[1:]:
                 membership = intersection(membership, part.members(batch, matches))
             return membership
-        values = batch.column(str(self.column))
+        column = str(self.column)
+        values = batch.column(column) if self.threshold is None else batch.stored(column)
         if self.threshold is None:
             return _of_values(values, self, batch)
         where = f'--axis "{self.name}"'

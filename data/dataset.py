@@ -118,6 +118,10 @@ class Batch:
                 return named_values(values, value_names, f'column "{name}"', self.start)
         return values
 
+    def stored(self, name: str) -> pa.Array:
+        """Values of one column as they are stored, whatever names they have."""
+        return replace(self, value_names=()).column(name)
+
     def segments(self) -> pa.Table:
         """Where the messages of a conversation stand in the texts: the way back from a text to its file.
 
@@ -349,14 +353,17 @@ def memory_sha256(table: pa.Table) -> str:
     give the same hash to the same rows.
     """
     fields = [
-        pa.field(field.name, pa.large_string() if pa.types.is_string(field.type) else field.type)
-        for field in table.schema
+        pa.field(field.name, pa.large_string() if _is_string(field.type) else field.type) for field in table.schema
     ]
     table = table.replace_schema_metadata(None).cast(pa.schema(fields)).combine_chunks()
     digest = _Digest()
     with pa.ipc.new_stream(pa.PythonFile(digest, mode="w"), table.schema) as writer:
         writer.write_table(table, max_chunksize=BATCH_ROWS)
     return digest.hash.hexdigest()
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or kind == pa.string_view())
 
 
 class _Digest:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,7 +33,8 @@ POSITIVE_NAMES = frozenset(
 class Sample:
     """The first rows of a dataset.
 
-    `column` gives the raw values of a column as one array; `complete` says whether these are all rows.
+    `column` gives the raw values of a column as one array; `complete` says whether these are all rows; `classes` are
+    the columns whose numbers have names that are stored with the data.
     """
 
     names: tuple[str, ...]
@@ -41,6 +42,7 @@ class Sample:
     complete: bool
     column: Callable[[str], pa.Array]
     where: Callable[[int], str]
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def guess_columns(sample: Sample, asked: Columns, preset: Preset | None, place: 
     said: list[str] = []
     options: list[str] = []
     notes: list[str] = []
-    columns = asked
+    columns = replace(asked, value_names=_stored_names(sample, asked))
     if preset is not None:
         notes.append(f"read as {preset.name} (--preset)")
     if not asked.text:
@@ -185,6 +187,8 @@ def _meaning(sample: Sample, preset: Preset | None, columns: Columns) -> tuple[C
         return replace(columns, positive=columns.positive or "1"), said, options
     if preset is not None:
         columns = _preset_names(sample, preset, columns)
+    if columns.label_names is None and label in sample.classes:
+        columns = replace(columns, label_names=sample.classes[label])
     if columns.positive is None:
         classes = _classes(sample, columns, most=2)
         likely = [value for value in classes if value.casefold() in POSITIVE_NAMES]
@@ -201,13 +205,19 @@ def _preset_names(sample: Sample, preset: Preset, columns: Columns) -> Columns:
         classes = _classes(sample, columns, most=len(preset.label_names))
         if all(value.isdigit() and int(value) < len(preset.label_names) for value in classes):
             columns = replace(columns, label_names=preset.label_names)
-    values = []
+    values = list(columns.value_names)
+    stored = {name for name, _ in values}
     for name, names in preset.value_names:
-        if name in sample.names and name not in {columns.text, columns.label}:
+        if name in sample.names and name not in {columns.text, columns.label} | stored:
             found = _classes(sample, replace(columns, label=name, label_names=None), most=len(names))
             if set(found) <= {str(at) for at in range(len(names))}:
                 values.append((name, names))
     return replace(columns, value_names=tuple(values))
+
+
+def _stored_names(sample: Sample, asked: Columns) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Names of the values of columns that have no part of their own."""
+    return tuple((name, names) for name, names in sample.classes.items() if name not in asked.roles())
 
 
 def _is_score(sample: Sample, label: str) -> bool:

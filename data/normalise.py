@@ -138,19 +138,23 @@ def weights_of(
 
 def named_values(values: pa.Array, names: tuple[str, ...], what: str, start: int) -> pa.Array:
     """Indices as the names they stand for, names as they are."""
-    return _named(strings_of(values, what, lambda at: f"row {start + at + 1}"), names, what, start)
+    return _named(values, names, what, lambda at: f"row {start + at + 1}")
 
 
-def _named(texts: pa.Array, names: tuple[str, ...], what: str, start: int, where: Where | None = None) -> pa.Array:
-    known = {str(at): name for at, name in enumerate(names)} | {name: name for name in names}
+def _named(values: pa.Array, names: tuple[str, ...], what: str, where: Where) -> pa.Array:
+    texts = strings_of(values, what, where)
+    known: dict[str, str | None] = {str(at): name for at, name in enumerate(names)}
+    if pa.types.is_integer(values.type):
+        known["-1"] = None  # the library datasets writes so that a row has no label
+    else:
+        known |= {name: name for name in names}
     coded = texts.dictionary_encode()
     distinct = coded.dictionary.to_pylist()
     for code, value in enumerate(distinct):
         if value is not None and value not in known:
             at = int(np.flatnonzero(pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False) == code)[0])
-            row = where(at) if where is not None else f"row {start + at + 1}"
             raise InputError(
-                f"{row}: {what} is {value!r}, which is neither a name nor an index of 0 to {len(names) - 1}"
+                f"{where(at)}: {what} is {value!r}, which is neither a name nor an index of 0 to {len(names) - 1}"
             )
     return pa.array([None if value is None else known[value] for value in distinct], pa.string()).take(coded.indices)
 
@@ -162,15 +166,17 @@ def labels_of(values: pa.Array, columns: Columns, where: Where) -> pa.Array:
         numbers = numbers_of(values, what, where)
         above = pc.greater_equal(numbers, columns.label_threshold)
         return pc.if_else(above, "1", "0").cast(pa.string())
-    texts = strings_of(values, what, where)
-    return texts if columns.label_names is None else _named(texts, columns.label_names, what, 0, where)
+    if columns.label_names is None:
+        return strings_of(values, what, where)
+    return _named(values, columns.label_names, what, where)
 
 
 def spelling(value: str, columns: Columns) -> str:
     """A label value given by the user in the spelling that `labels_of` gives."""
     value = re.sub(r"^([+-]?\d+)\.0*$", r"\1", value.strip())
-    if columns.label_names is not None and value.isdigit() and int(value) < len(columns.label_names):
-        return columns.label_names[int(value)]
+    names = columns.label_names or ()
+    if value not in names and value.isdigit() and int(value) < len(names):
+        return names[int(value)]
     return value
 
 

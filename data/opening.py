@@ -25,6 +25,7 @@ from .guess import (
     guess_columns,
     text_column,
 )
+from .huggingface import class_names
 from .normalise import Census, labels_of, place_of, spelling, text_of, weights_of
 from .readers import open_source
 from .readers_jsonl import SAMPLE_BYTES, SAMPLE_ROWS, JsonlSource
@@ -62,8 +63,9 @@ def open_dataset(
     ----------
     source : path, sequence of paths, table
         A csv, tsv or jsonl file (each also ``.gz`` or ``.zst``), a parquet or arrow file, a Hugging Face dataset
-        folder, a glob, ``-`` for standard input, several files of one form, or a table in memory: Arrow, pandas, a
-        ``datasets.Dataset``, anything that exports Arrow, a list of dicts.
+        folder (``folder#train`` for one of its splits), a glob, ``-`` for standard input,
+        several files of one form, or a table in memory: Arrow, pandas, polars, a ``datasets.Dataset``, anything that
+        exports Arrow, a list of dicts.
     text, label, id, weight, cluster : str, optional
         Names of columns. Text and label are guessed where they are not said. A label ``axis:occupations`` (any lexicon,
         also ``axis:lexicon:FILE``) is made of the text: the group that it mentions most; none and ties have no label.
@@ -217,7 +219,7 @@ def _sample(source: Source, columns: Sequence[str]) -> Sample:
         start, file, first = max(entry for entry in starts if entry[0] <= at)
         return source.where(file, first + at - start)
 
-    return Sample(source.names, rows, complete, column, where)
+    return Sample(source.names, rows, complete, column, where, class_names(source.schema))
 
 
 def _labelled(sample: Sample, asked: Columns, text: str, axis_labels: AxisLabels) -> tuple[Sample, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from .conversation_source import ConversationSource
 from .dataset import Dataset, memory_sha256
 from .errors import InputError
-from .readers_arrow import ArrowSource, ParquetSource, TableSource, batches_of, data_files, groups_of
+from .readers_arrow import ArrowSource, IndexedSource, ParquetSource, TableSource, batches_of, data_files, groups_of
 from .readers_csv import CsvSource
 from .readers_jsonl import JsonlSource
 from .records import RecordStarts
@@ -199,6 +199,9 @@ class _Units:
         self.source = source
         self.units: list[tuple[int, int, int, int | None]] = []  # file, unit, first byte of it, rows
         if isinstance(source, TableSource):
+            return
+        if isinstance(source, IndexedSource):
+            self.units.append((0, 0, 0, None))
             return
         before = 0
         for file, path in enumerate(source.paths):

@@ -18,13 +18,14 @@ import pyarrow as pa
 from .dataset import Source, listed
 from .errors import InputError, suggest
 from .files import atomic
+from .huggingface import folder_of, split_folder, splits_of
 from .readers_arrow import (
     ArrowSource,
+    IndexedSource,
     ParquetSource,
     TableSource,
     arrow_schema,
     data_files,
-    folder_files,
     parquet_schema,
     to_table,
 )
@@ -74,11 +75,18 @@ def open_source(source: Any, *, encoding: str, spool: Path | None) -> Opened:
         return _open_files(paths, encoding)
     if len(paths) > 1:
         raise InputError(f'"{folders[0]}" is a folder among several files; name one folder, or a glob of files')
-    files = folder_files(folders[0])
-    for path in files:
+    only = splits_of(folders[0])
+    if len(only) == 1:
+        folders = [folders[0] / only[0]]
+    folder = folder_of(folders[0])
+    for path in folder.data:
         _check(path, "arrow", None, "utf-8")
-        _same(paths[0], arrow_schema(files[0]), path, arrow_schema(path))
-    return Opened(ArrowSource(files, folder=paths[0]), "hf", paths)
+        _same(folders[0], arrow_schema(folder.data[0]), path, arrow_schema(path))
+    notes = (f'the only split of "{paths[0].name}" is read, "{only[0]}"',) if len(only) == 1 else ()
+    if folder.indices:
+        found = IndexedSource(folder.data, folder=folders[0], indices=folder.indices)
+        return Opened(found, "hf", tuple(folders), notes=notes)
+    return Opened(ArrowSource(folder.data, folder=folders[0]), "hf", tuple(folders), notes=notes)
 
 
 def find(source: str | Path) -> tuple[Path, ...]:
@@ -94,6 +102,9 @@ def find(source: str | Path) -> tuple[Path, ...]:
         if not found:
             raise InputError(f'no file matches "{source}"')
         return found
+    split = split_folder(str(path))
+    if split is not None:
+        return (split,)
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f'there is no file "{source}": the folder "{folder}" does not exist')

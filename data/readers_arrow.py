@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pyarrow as pa
 
 from .dataset import BATCH_ROWS, Piece
 from .errors import InputError
+from .huggingface import folder_of, in_memory, read_indices
 from .sniff import duplicates
 from .streams import damaged
 
@@ -191,34 +191,8 @@ def arrow_schema(path: Path) -> pa.Schema:
 
 
 def folder_files(folder: Path) -> tuple[Path, ...]:
-    """Data files of a folder that `datasets.Dataset.save_to_disk` wrote, in order."""
-    if (folder / "dataset_dict.json").is_file():
-        splits = _json(folder / "dataset_dict.json").get("splits") or [
-            entry.name for entry in sorted(folder.iterdir()) if (entry / "state.json").is_file()
-        ]
-        example = f"{folder}/{splits[0]}" if splits else f"{folder}/train"
-        raise InputError(
-            f'"{folder}" holds several splits ({", ".join(splits)}); name the one you want, for example {example}'
-        )
-    if not (folder / "state.json").is_file():
-        forms = (".parquet", ".arrow", ".csv", ".csv.gz", ".jsonl", ".tsv")
-        inside = next((form for form in forms for entry in sorted(folder.iterdir()) if entry.name.endswith(form)), None)
-        advice = f' give its files as a glob, "{folder}/*{inside}"' if inside else " give a file"
-        raise InputError(
-            f'the folder "{folder}" is not a Hugging Face dataset (it has no state.json, as save_to_disk '
-            f"writes);{advice}"
-        )
-    state = _json(folder / "state.json")
-    if state.get("_indices_data_files") or state.get("_indices_files"):
-        raise InputError(
-            f'"{folder}" keeps its rows behind an index of an old version of datasets; '
-            "load and save it again with flatten_indices()"
-        )
-    names = [str(item["filename"]) for item in state.get("_data_files") or []]
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing or not names:
-        raise InputError(f'"{folder}" lacks {missing[0] if missing else "data files"}, which its state.json names')
-    return tuple(folder / name for name in names)
+    """Files of a folder that `datasets.Dataset.save_to_disk` wrote, in order."""
+    return folder_of(folder).files
 
 
 def data_files(form: str, paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -226,14 +200,33 @@ def data_files(form: str, paths: Sequence[Path]) -> tuple[Path, ...]:
     return folder_files(paths[0]) if form == "hf" else tuple(paths)
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f'"{path}" cannot be read: {error}') from error
-    if not isinstance(content, dict):
-        raise InputError(f'"{path}" is not what save_to_disk writes')
-    return content
+@dataclass(frozen=True)
+class IndexedSource(ArrowSource):
+    """A Hugging Face folder whose rows are chosen and ordered by an index, as older versions of datasets saved them.
+
+    `paths` are the files of rows alone. It is one unit: a part of it has all its rows or none.
+    """
+
+    indices: tuple[Path, ...] = ()
+
+    def read(self, columns: Sequence[str] | None) -> Iterator[Piece]:
+        """The chosen rows, in the index's order."""
+        if self.units is not None and not any(self.units):
+            return
+        first = 0
+        try:
+            whole = pa.Table.from_batches(
+                [batch for path in self.paths for batch in _ipc_batches(path, None)], schema=self.schema
+            )
+            table = whole.select(_picked(whole.schema, columns))
+            order = read_indices(self.indices)
+            for start in range(0, len(order), BATCH_ROWS):
+                some = table.take(order.slice(start, BATCH_ROWS)).combine_chunks()
+                for batch in some.to_batches():
+                    yield Piece(batch, 0, first)
+                    first += batch.num_rows
+        except _ERRORS as error:
+            raise damaged(self.paths[0], error) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,11 +287,13 @@ def _converted(rows: Any) -> pa.Table | None:
     try:
         if kind.startswith("pandas.") and hasattr(rows, "columns"):
             return pa.Table.from_pandas(_named(rows), preserve_index=False)
-        if hasattr(rows, "with_format") and hasattr(rows, "features"):
-            # A datasets.Dataset: its own conversion minds selected, shuffled and filtered rows.
-            return rows.with_format("arrow")[:]
+        found = in_memory(rows)
+        if found is not None:
+            return found
+        if kind.startswith("polars.") and hasattr(rows, "to_arrow"):
+            return rows.to_arrow()  # its stream has strings of a kind that older versions of Arrow lack
         if hasattr(rows, "__arrow_c_stream__"):
-            return pa.table(rows)
+            return _without_views(pa.table(rows))
         if hasattr(rows, "to_arrow"):
             return rows.to_arrow()
         if hasattr(rows, "to_pandas"):
@@ -309,6 +304,18 @@ def _converted(rows: Any) -> pa.Table | None:
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise InputError(f"the {type(rows).__name__} cannot be turned into a table: {error}") from error
     return None
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Strings as every form can write them: what exports Arrow may give views, which few kernels take."""
+
+    def plain(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_dictionary(kind):
+            return pa.dictionary(kind.index_type, plain(kind.value_type), ordered=kind.ordered)
+        return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(kind, kind)
+
+    fields = [field.with_type(plain(field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields, table.schema.metadata))
 
 
 def _named(frame: Any) -> Any:

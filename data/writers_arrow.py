@@ -165,6 +165,8 @@ class HfSink(_IpcSink):
     """A folder as `datasets.Dataset.save_to_disk` writes it, in one data file."""
 
     _NAME = "data-00000-of-00001.arrow"
+    # The rows lie in the order in which they count.
+    _INDEX = ("_indices_data_files", "_indices_files")
     # What these say of the original rows does not hold for the new ones.
     _STALE = ("splits", "dataset_size", "download_size", "size_in_bytes", "download_checksums")
 
@@ -181,6 +183,7 @@ class HfSink(_IpcSink):
         super().close()
         state = json.loads((self._folder / "state.json").read_text(encoding="utf-8"))
         state["_data_files"] = [{"filename": self._NAME}]
+        state = {name: value for name, value in state.items() if name not in self._INDEX}
         # datasets keeps results of its own under this name: other rows must have another.
         state["_fingerprint"] = sha256_file(self._path / self._NAME)[:16]
         self._json("state.json", state)

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from .attribution.attribution import Attribution, attribute
     from .attribution.dose import DoseReport, dose_report
     from .attribution.finished import attribute_folder
+    from .callback import GapCallback
     from .dosing import run_doses
     from .judging.decide import Margins
     from .judging.files import verify_files
+    from .judging.predictions import Predictions, predictions
     from .judging.records import ArmVerdict
     from .judging.verdict import Verdict, verify
     from .pipeline import run, train
@@ -24,11 +26,14 @@ __all__ = [
     "ArmVerdict",
     "Attribution",
     "DoseReport",
+    "GapCallback",
     "Margins",
+    "Predictions",
     "Verdict",
     "attribute",
     "attribute_folder",
     "dose_report",
+    "predictions",
     "run",
     "run_doses",
     "train",
@@ -41,6 +46,7 @@ _HOME = {
     "run_doses": "dosing",
     "dose_report": "attribution.dose",
     "DoseReport": "attribution.dose",
+    "GapCallback": "callback",
     "train": "pipeline",
     "verify": "judging.verdict",
     "verify_files": "judging.files",
@@ -50,6 +56,8 @@ _HOME = {
     "Verdict": "judging.verdict",
     "ArmVerdict": "judging.records",
     "Margins": "judging.decide",
+    "Predictions": "judging.predictions",
+    "predictions": "judging.predictions",
 }
 
 

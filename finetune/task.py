@@ -114,7 +114,7 @@ def open_task(config: Config) -> Task:
         probe_positive = (
             parts[name].columns.positive if name == "probe" and config.probe and config.probe.positive else None
         )
-        split, said = _split(name, parts[name], axis.name, data.axes, cluster, labels, positive, probe_positive)
+        split, said = split_of(name, parts[name], axis.name, data.axes, cluster, labels, positive, probe_positive)
         notes += said + _overlap(split, texts, allowed=data.allow_overlap)
         splits.append(split)
         inputs[name] = f"{parts[name].sha256()} {cluster} {probe_positive}"
@@ -241,7 +241,7 @@ def _census(train: Dataset) -> tuple[tuple[str, ...], Keys, list[str]]:
     return tuple(sorted(labels)), np.sort(np.concatenate(texts)), notes
 
 
-def _split(
+def split_of(
     name: str,
     dataset: Dataset,
     axis_name: str,
@@ -251,6 +251,7 @@ def _split(
     positive: str | None,
     probe_positive: str | None,
 ) -> tuple[Split, list[str]]:
+    """The rows of a data set as they are scored, and what is to be said of them; rows without a label are left out."""
     where = f"data.{name}" if name != "probe" else "probe"
     axis = next(axis for axis in parse_axes(specs, names=dataset.names) if axis.name == axis_name)
     given = [cluster] if isinstance(cluster, str) else list(cluster or ())

@@ -4,7 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from browser import chromium, open_page  # fixtures
 from hypothesis import settings
+
+__all__ = ["chromium", "open_page", "shared_data"]
 
 # A busy machine is no failure.
 settings.register_profile("evenset", settings.get_profile("ci" if os.environ.get("CI") else "default"), deadline=None)

@@ -370,7 +370,7 @@ class TestPlaces:
         datasets.DatasetDict({"train": one, "test": one}).save_to_disk(str(tmp_path / "both"))
         assert refuse(tmp_path / "both") == (
             f'"{tmp_path / "both"}" holds several splits (train, test); name the one you want, '
-            f"for example {tmp_path / 'both'}/train"
+            f'for example "{tmp_path / "both"}#train"'
         )
         assert next(evenset.data.open(tmp_path / "both" / "train").batches()).n == 1
 

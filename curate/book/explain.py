@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from dataclasses import dataclass, field
@@ -90,7 +89,9 @@ class Explained:
         )
 
     def _repr_html_(self) -> str:
-        return "<pre>" + html.escape(self.summary()) + "</pre>"
+        from ..notebook import text_html
+
+        return text_html(self.summary())
 
 
 def explain(curated: str | Path, row: str) -> Explained:

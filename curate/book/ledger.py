@@ -150,6 +150,11 @@ class Ledger:
     path: Path
     about: dict[str, Any]
 
+    def _repr_html_(self) -> str:
+        from ..notebook import ledger_html
+
+        return ledger_html(self)
+
     @property
     def pointers(self) -> bool:
         """Whether edits say in which string of their row they are."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +141,9 @@ class Found:
         return "\n".join(_lines(self))
 
     def _repr_html_(self) -> str:
-        return "<pre>" + html.escape(self.summary()) + "</pre>"
+        from ..notebook import text_html
+
+        return text_html(self.summary())
 
 
 def _data(dataset: Dataset) -> list[str]:

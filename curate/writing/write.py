@@ -344,8 +344,11 @@ def _labels(label: Any, dataset: Dataset, like: Batch) -> Any:
         number = {"0": 0.0 if limit > 0 else limit - 1, "1": 1.0 if limit <= 1 else limit}
         return pa.array([number[value] for value in values], pa.float64())
     old = like.table.column(like.table.schema.get_field_index(columns.label))
-    if columns.label_names is not None and not all(_is_name(value, columns.label_names) for value in old.to_pylist()):
-        values = [str(columns.label_names.index(value)) for value in values]
+    names = columns.label_names
+    if names is not None and (
+        pa.types.is_integer(old.type) or not all(_is_name(value, names) for value in old.to_pylist())
+    ):
+        values = [str(names.index(value)) for value in values]
     if dataset.form == "jsonl":
         lines = like.table.column(like.table.schema.get_field_index("__line__"))
         sample = next((json.loads(line.as_py()).get(columns.label) for line in lines if line.is_valid), None)

@@ -69,6 +69,11 @@ class Attribution:
     margin: float
     notes: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        from ..notebook import attribution_html
+
+        return attribution_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it: NaN and infinity are null."""
         found: dict[str, Any] = {"schema": SCHEMA, **plain(self)}

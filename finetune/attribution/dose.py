@@ -167,6 +167,11 @@ class DoseReport:
 
         return conclusion(self)
 
+    def _repr_html_(self) -> str:
+        from ..notebook import dose_html
+
+        return dose_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """The contents of ``dose.json``; what is not known is null, a dose that no level meets is "beyond"."""
         body = {

@@ -5,7 +5,6 @@ The table fits 80 columns; where there are fewer, its cells stand below one anot
 
 from __future__ import annotations
 
-import html
 import math
 import re
 from collections.abc import Sequence
@@ -223,31 +222,3 @@ def _table(
                 lines.append(Text(f"  {head.removesuffix(', 95 %').removesuffix(' [95 %]')}: {value}"))
             lines += [Text(f"    {line}") for line in more]
     return Group(*lines)
-
-
-def verdict_html(verdict: Verdict) -> str:
-    """The same as a small HTML table, for notebooks."""
-    if not verdict.arms:
-        rows = [(g.arm, g.upstream, _span(g.gap, g.gap_low, g.gap_high)) for g in verdict.gaps]
-        head: tuple[str, ...] = ("Arm", "Upstream", "Gap [95 %]")
-        return _html(head, rows)
-    found = [
-        (
-            arm.decision,
-            arm.arm,
-            arm.upstream,
-            _span(arm.base_gap, arm.base_gap_low, arm.base_gap_high),
-            _span(arm.gap, arm.gap_low, arm.gap_high),
-            _span(arm.reduction, arm.reduction_low, arm.reduction_high),
-            "; ".join(arm.reasons),
-        )
-        for arm in verdict.arms
-    ]
-    return _html(("Decision", "Arm", "Upstream", "Gap before", "Gap after", "Reduction", "Why"), found)
-
-
-def _html(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    def line(cells: tuple[str, ...], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    return "<table>" + line(head, "th") + "".join(line(tuple(row), "td") for row in rows) + "</table>"

@@ -109,7 +109,7 @@ class Verdict:
         return path
 
     def _repr_html_(self) -> str:
-        from .report import verdict_html
+        from ..notebook import verdict_html
 
         return verdict_html(self)
 
