@@ -197,12 +197,16 @@ class DoseReport:
         return pd.DataFrame([{"upstream": c.upstream, **asdict(point)} for c in self.curves for point in c.points])
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``dose.json`` into the folder, whole or not at all; returns its path."""
-        from ...data.files import write_json
+        """Write ``dose.json`` and its page, ``dose.html``, each whole or not at all; returns the path of the first."""
+        import json
+
+        from ...data.files import write_json, write_text
+        from ..page import dose_page
 
         path = Path(folder) / "dose.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, self.to_dict())
+        write_text(path.with_suffix(".html"), dose_page(json.loads(path.read_text(encoding="utf-8"))))
         return path
 
 

@@ -41,6 +41,8 @@ class ArmGap:
         By group.
     worst_gap : mapping
         The group with the largest gap once luck is taken out.
+    runs : tuple of float
+        The gap of each run, in the order of `seeds`.
     """
 
     arm: str
@@ -63,6 +65,7 @@ class ArmGap:
     flips: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     calibration: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     worst_gap: Mapping[str, Any] = field(default_factory=dict)
+    runs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

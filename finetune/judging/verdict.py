@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,16 +97,29 @@ class Verdict:
         import pandas as pd
 
         rows: Sequence[ArmVerdict | ArmGap] = self.arms or self.gaps
-        nested = ("groups", "utility", "secondary", "measures", "thresholds", "flips", "calibration", "worst_gap")
+        nested = (
+            "groups",
+            "utility",
+            "secondary",
+            "measures",
+            "thresholds",
+            "flips",
+            "calibration",
+            "worst_gap",
+            "runs",
+        )
         return pd.DataFrame([{k: v for k, v in plain(row).items() if k not in nested} for row in rows])
 
     def save(self, folder: str | Path) -> Path:
-        """Write `verdict.json` into the folder, whole or not at all; returns its path."""
-        from ...data.files import write_json
+        """Write `verdict.json` and its page `verdict.html`, each whole or not at all; returns the path of the first."""
+        from ...data.files import write_json, write_text
+        from ..page import verdict_page
 
         path = Path(folder) / "verdict.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, self.to_dict())
+        # From what is in the file, so that page and file cannot say different things.
+        write_text(path.with_suffix(".html"), verdict_page(json.loads(path.read_text(encoding="utf-8"))))
         return path
 
     def _repr_html_(self) -> str:
@@ -273,7 +287,8 @@ def verify(
 
 
 def _arm_gap(measured: Measured, downstream: Downstream, runs: list[int], role: str, *, measures: bool) -> ArmGap:
-    interval = measured.design.gap.interval(measured.hits_of(runs))
+    hits = measured.hits_of(runs)
+    interval = measured.design.gap.interval(hits)
     facts = [measured.runs[at] for at in runs]
     first = facts[0].run
     return ArmGap(
@@ -293,5 +308,6 @@ def _arm_gap(measured: Measured, downstream: Downstream, runs: list[int], role: 
         saturated=sum(fact.saturated for fact in facts) * 2 > len(facts),
         collapsed=tuple(f"seed {fact.run.seed}: {fact.collapsed}" for fact in facts if fact.collapsed),
         groups=rates(measured, downstream.contrasts, runs),
+        runs=tuple(map(float, measured.design.gap.values(hits))),
         **(downstream.of_arm(runs) if measures else {}),
     )

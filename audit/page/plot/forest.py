@@ -68,8 +68,8 @@ def spelt(value: object, low: object = None, high: object = None, *, signed: boo
 
     def one(number: float) -> str:
         if percent:
-            return f"{100 * number:{'+' * signed}.0f}".replace("-", "−")
-        size = abs(number)
+            return f"{round(100 * number) + 0:{'+' * signed}.0f}".replace("-", "−")
+        number, size = (round(number, 3) + 0.0 if abs(number) < 1000 else number), abs(number)
         text = f"{number:{'+' * signed}.3f}" if size < 1000 else f"{number:{'+' * signed}.4g}"
         return text.replace("-", "−")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..html import Html, join
+from ..html import Html, join, tag
 from . import frame as fr
 from .frame import known
 from .letters import fitted, line, words_width
@@ -83,6 +83,7 @@ def scatter(
     tall: float = 0.6,
     zone: tuple[float | None, float | None, float | None, float | None] | None = None,
     zone_name: str = "",
+    paths: Sequence[tuple[int, Sequence[tuple[float, float]]]] = (),
 ) -> Html:
     """Draw points.
 
@@ -106,6 +107,8 @@ def scatter(
         A shaded part; None runs to the end of the frame.
     zone_name : str
         What it is called in the key.
+    paths : sequence of (int, sequence of (float, float))
+        Lines through points of a series.
 
     Returns
     -------
@@ -160,6 +163,7 @@ def scatter(
             drawn, label = _guide(guide, across, up)
             parts.append(drawn)
             taken += label
+        parts += [_path(at, along, across, up) for at, along in paths]
         marks: list[Html] = []
         for dot in reversed(shown):
             marks += _dot(dot, across, up, small=small)
@@ -193,6 +197,11 @@ def _dot(dot: Dot, across: Scale, up: Scale, *, small: bool) -> list[Html]:
     size = 3.2 if small else 3.5 if dot.series < 0 and not dot.base else 5.0
     parts.append(fr.mark(x, y, colour, *(("p-thin",) if small else ()), shape=shape, size=size, tip=tip))
     return parts
+
+
+def _path(at: int, along: Sequence[tuple[float, float]], across: Scale, up: Scale) -> Html:
+    points = "L".join(f"{fr.px(across(x))} {fr.px(up(y))}" for x, y in along)
+    return tag("path", d=f"M{points}", class_=f"p-line {fr.series(at)[0]}") if along else join([])
 
 
 def _zone(
