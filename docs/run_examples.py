@@ -124,7 +124,10 @@ def main(given: list[str]) -> int:
         for name, (good, said) in zip(files, pool.map(run_file, files), strict=True):
             print("\n".join(said), flush=True)
             failed += [] if good else [name]
-    print(f"{len(files)} files, {time.perf_counter() - start:.0f} s" + "; failed: " * bool(failed) + ", ".join(failed))
+    spent = sum(os.times()[2:4])  # of the children; what a busy machine adds to the wall time is not in it
+    print(f"{len(files)} files, {time.perf_counter() - start:.0f} s, {spent:.0f} s of CPU")
+    if failed:
+        print(f"failed: {', '.join(failed)}")
     return int(bool(failed))
 
 
