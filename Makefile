@@ -36,13 +36,15 @@ bench: $(VENV)/.all
 	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/scaling.py --mb 10 100 300
 
-# docs/measures.md is made from the table of measures; docs-check fails when the two differ and runs the README's commands.
+# docs/measures.md is made from the table of measures; docs-check fails when the two differ, looks up what all documents
+# mention and runs their blocks.
 docs: $(VENV)/.all
 	$(MEASURES) > docs/measures.md
 
 docs-check: $(VENV)/.all
 	$(MEASURES) | diff - docs/measures.md
-	$(BIN)/python docs/run_examples.py README.md
+	$(BIN)/python docs/check_mentions.py
+	$(BIN)/python docs/run_examples.py
 
 install: $(VENV)/.all
 
