@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line."""
     try:
-        from .cli import main as command
+        from evenset.cli import main as command  # absolute: mypy finds no relative module beside a symlinked __main__
 
         command()
     except KeyboardInterrupt:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from .help import Command
 from .options import Place, quiet_option
 from .screen import say
 
 
-@click.command(short_help="Write what an audit found into a dataset card.")
+@click.command(cls=Command, short_help="Write what an audit found into a dataset card.")
 @click.argument("audit", type=click.Path(path_type=Path))
 @click.option(
     "--readme",
@@ -32,9 +33,10 @@ def card(
 
     \b
     evenset audit train.csv --out audit/
-    evenset card audit/                                         print it
+    evenset card audit/                          # prints it
     evenset card audit/ --readme README.md
-    evenset card audit/ --readme README.md --curation curated/ --croissant croissant.json
+    evenset card audit/ --readme README.md \\
+        --curation curated/ --croissant croissant.json
     """
     from ..audit.card import section, write_card
     from ..audit.card_words import read_audit, read_curation

@@ -9,6 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from .help import Command
+
 VARIABLE = "_EVENSET_COMPLETE"
 """Set by the shell's script; click answers it before any command runs."""
 
@@ -17,7 +19,7 @@ STEPS = ("reweight", "resample", "swap", "topup", "scrub")
 Offer = Callable[[click.Context, str], Iterable[Any]]
 
 
-@click.command(short_help="Print the script that completes commands in a shell.")
+@click.command(cls=Command, short_help="Print the script that completes commands in a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
