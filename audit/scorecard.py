@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .cells import AxisCells
@@ -14,6 +15,7 @@ from .words import Speaker, strength, times
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
+    from ..data.axes import Axis
     from .remedies import Remedy
     from .report import AuditReport
 
@@ -338,8 +340,16 @@ def data_words(report: AuditReport, *, bare: bool = False) -> list[str] | None:
             words += [flag, value]
     if [axis.name for axis in report.axes] != ["pronouns", "identity"]:
         for axis in report.axes:
-            words += ["--axis", axis.name]
+            words += ["--axis", _named(axis, bare=bare)]
     return words
+
+
+def _named(axis: Axis, *, bare: bool) -> str:
+    """An axis as it is written on the command line; a word list of the user's goes by its file."""
+    if not axis.given.startswith("lexicon:"):
+        return axis.name
+    path = Path(axis.given.removeprefix("lexicon:").strip())
+    return f"lexicon:{path.name if bare else path}"
 
 
 def _rows(report: AuditReport) -> RenderableType:

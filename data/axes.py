@@ -72,6 +72,8 @@ class Axis:
         Of an intersection.
     count_ambiguous : bool
         Whether ambiguous groups set a status.
+    given : str
+        As it was written, path included, so that commands can be repeated; "" where it was not written.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Axis:
     above: bool = False
     parts: tuple[Axis, ...] = ()
     count_ambiguous: bool = False
+    given: str = field(default="", repr=False, compare=False)
 
     @property
     def groups(self) -> tuple[GroupInfo, ...] | None:
@@ -236,7 +239,7 @@ def parse_axes(specs: Sequence[str], *, names: Sequence[str], ambiguous: bool = 
 def _axis(spec: str, names: Sequence[str], ambiguous: bool) -> Axis:  # noqa: FBT001
     if spec.startswith("lexicon:"):
         lexicon = load(Path(spec.removeprefix("lexicon:").strip()).expanduser())
-        return Axis(lexicon.name, "lexicon", lexicon=lexicon, count_ambiguous=ambiguous)
+        return Axis(lexicon.name, "lexicon", lexicon=lexicon, count_ambiguous=ambiguous, given=spec)
     if spec in builtin_names():
         return Axis(spec, "lexicon", lexicon=load(spec), count_ambiguous=ambiguous)
     column = spec.removeprefix("column:").strip()
@@ -282,6 +285,8 @@ def _column(text: str, names: Sequence[str]) -> Axis | None:
     try:
         threshold = float(split[3])
     except ValueError:
+        if "+" in split[3]:  # another axis follows
+            return None
         raise InputError(f'--axis "column:{text}": "{split[3]}" is no number') from None
     return Axis(text, "column", column=split[1], threshold=threshold, above=split[2] == ">")
 

@@ -224,3 +224,13 @@ def test_groups_as_bits_are_those_of_any_number_of_groups(rows):
     mixed = members("pronouns", text=texts)
     for words, found in zip(rows, mixed, strict=True):
         assert ("mixed" in found) == ({"she", "he"} <= set(words))
+
+
+def test_a_threshold_and_another_axis_cross_in_either_order():
+    names = ["text", "muslim"]
+    for spec in ("column:muslim>=0.5+pronouns", "pronouns+column:muslim>=0.5"):
+        (axis,) = parse_axes([spec], names=names)
+        assert axis.kind == "intersection"
+        assert {part.threshold for part in axis.parts} == {0.5, None}
+    with pytest.raises(InputError, match=r'"half" is no number'):
+        parse_axes(["column:muslim>=half+pronouns"], names=names)

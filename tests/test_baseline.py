@@ -157,6 +157,17 @@ def test_what_counts_is_the_change(now, before, ends, expected):
     assert settled(finding(0.5, 0.9, status=now), change(*ends, before=before), RULE) == expected
 
 
+@given(st.floats(-0.5, 1), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["pass", "warn", "fail"]))
+def test_what_has_grown_by_more_never_fares_better(low, width, more, before):
+    order = {"pass": 0, "unclear": 1, "warn": 2, "fail": 3}
+    for now in ("warn", "fail"):
+        one, two = (
+            settled(finding(0.5, 0.9, status=now), change(low + by, low + width + by, before=before), RULE)[0]
+            for by in (0, more)
+        )
+        assert order[one] <= order[two]
+
+
 def test_a_rule_may_limit_the_change_itself():
     own = CheckRule(measure="label_log_ratio", warn=0.2, fail=0.5, fail_change=0.05)
     assert settled(finding(0, 0.1, status="pass"), change(0.06, 0.08), own) == ("fail", False)

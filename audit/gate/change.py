@@ -96,10 +96,9 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
     - Grown by `warn_change` or `fail_change` or more, all of the interval: warn or fail; by limits that the rule does
       not give, never worse than the level itself is found to be.
     - A level that warns or fails and did not on the baseline, and has grown for certain: what the level says. An exact
-      count that has grown likewise.
+      count that has grown likewise. Where both this and the line before apply, the worse of the two.
     - Grown by less than the first limit of change (by limits that the rule does not give: less than `fail_change`):
-      pass. Where the level is not inside its limits it is known from the
-      baseline, and no failure of this change.
+      pass. Where the level is not inside its limits it is known from the baseline, and no failure of this change.
     - Else unclear, and so are too few rows that have changed.
     """
     own = owns_change(rule)
@@ -111,13 +110,16 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
         return "pass", known
     if not (now.enough or change.untouched) or math.isnan(change.low) or math.isnan(change.high):
         return "unclear", False
+    found: list[Status] = []
     if change.low >= min(warn, fail):
         grown: Status = "fail" if change.low >= fail else "warn"
-        return ("warn" if not own and now.status == "warn" else grown), False
+        found.append("warn" if not own and now.status == "warn" else grown)
     worse = _RANK.get(now.status, 0) > _RANK.get(change.before.status, 0)
     counted = now.low == now.high and known
     if now.status is not None and (worse or counted) and change.low > 0:
-        return now.status, False
+        found.append(now.status)
+    if found:
+        return max(found, key=lambda status: _RANK.get(status, 0)), False
     if change.high < (min(warn, fail) if own else fail):
         return "pass", known
     return "unclear", False
