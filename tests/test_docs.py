@@ -1,12 +1,14 @@
 """The documents: what they mention exists, and the scripts that say so can say no."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import click
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -117,3 +119,33 @@ def test_the_documents(capsys, monkeypatch):
     monkeypatch.setenv("EVENSET_DATA", "data")
     code = mentions.main()
     assert code == 0, capsys.readouterr().out
+
+
+def _inputs_used(steps) -> list[set[str]]:
+    return [set(step["with"]) for step in steps if "evenset@" in step.get("uses", "") and "with" in step]
+
+
+def test_workflows_and_hooks_that_are_shown_use_what_there_is():
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    hooks = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    workflow = yaml.safe_load((ROOT / "examples" / "github-workflow.yml").read_text())
+    page = (ROOT / "docs" / "howto" / "ci.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    used = _inputs_used([step for job in workflow["jobs"].values() for step in job["steps"]])
+    used += _inputs_used([step for block in blocks if isinstance(block, list) for step in block])
+    assert len(used) >= 2
+    for names in used:
+        assert names <= set(action["inputs"])
+    shown = {
+        hook["id"]
+        for block in blocks
+        if isinstance(block, dict)
+        for repo in block.get("repos", [])
+        for hook in repo["hooks"]
+    }
+    assert shown == hooks
+    outputs = set(
+        re.findall(r"steps\.evenset\.outputs\.([\w-]+)", page + (ROOT / "examples/github-workflow.yml").read_text())
+    )
+    assert outputs
+    assert outputs <= set(action["outputs"])
