@@ -21,9 +21,9 @@ def missing(why: str) -> None:
     pytest.skip(why)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser, one for all tests of a process."""
+    """The browser, one for the tests of a module: an event loop runs while it is open, and Dask wants its own."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
