@@ -21,6 +21,9 @@ def known(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+_MOST = 700.0  # what exp() can hold, and its inverse
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """A stretch of numbers laid on a stretch of pixels.
@@ -179,10 +182,9 @@ def logarithmic(
     50.0
     """
     found = [float(value) for value in (*values, *hold) if known(value) and value > 0] or [0.1, 10.0]
-    low, high = math.log(min(found)), math.log(max(found))
+    low, high = (min(max(math.log(end), 1 - _MOST), _MOST - 1) for end in (min(found), max(found)))
     if high - low < 1e-9:
         low, high = low - 1, high + 1
     out = (high - low) * room
-    if out == 0:
-        return Scale(math.exp(low), math.exp(high), start, end, log=True)
-    return Scale(math.exp(low - out), math.exp(high + out), start, end, log=True)
+    low, high = max(low - out, -_MOST), min(high + out, _MOST)
+    return Scale(math.exp(low), math.exp(high), start, end, log=True)
