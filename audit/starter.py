@@ -48,10 +48,12 @@ def init_config(
     -----
     A limit is the upper end of today's interval, rounded up to the next 0.05, and never stricter than the default; for
     `representation` it is the lower end, rounded down, and for a count one more row than today. What has too few rows
-    today gets no rule, and a comment says so.
+    today gets no rule, and a comment says so. Where that is everything, the limits of an audit are written, which are
+    unclear until there are more rows.
     """
     dataset = report.source if dataset is None else dataset
     names = list(axes) if axes is not None else [axis.name for axis in report.axes] or list(report.tally.axes)
+    checks = _checks(report, measures)
     lines = [
         "# Written by `evenset check --init`: the checks pass on today's data and fail when it gets worse.",
         "# Each limit is the upper end of today's 95 % interval, rounded up. Lower them as the data gets better.",
@@ -59,7 +61,7 @@ def init_config(
         "[data]",
         *_data(dataset, names),
         "",
-        *_checks(report, measures),
+        *(checks if "[[check]]" in checks else [*checks, *_general(report)]),
         *_plan(report),
     ]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -114,6 +116,19 @@ def _checks(report: AuditReport, measures: Sequence[str]) -> list[str]:
 # Where limits of further measures begin, and how far beyond `warn` their `fail` is.
 _FURTHER = {"leakage_auc": (0.6, 0.7), "log_odds_z": (2.0, 4.0), "correlation_level": (5.0, 6.0)}
 _OTHER = (0.1, 0.3)
+
+
+def _general(report: AuditReport) -> list[str]:
+    """The limits of an audit, for data of which nothing is certain yet."""
+    lines = [
+        "# Too few rows today for limits of their own: these are the audit's, and unclear until there are more rows."
+    ]
+    for measure, group, warn, fail in DEFAULTS:
+        if not report.findings or any(finding.measure == measure for finding in report.findings):
+            lines += ["[[check]]", f'measure = "{measure}"']
+            lines += [] if group is None else [f"group = {_quoted(group)}                # the axis as a whole"]
+            lines += [f"warn = {warn}", f"fail = {fail}", ""]
+    return lines
 
 
 def _firm(finding: Finding) -> bool:

@@ -323,3 +323,11 @@ def test_a_check_needs_nothing_but_the_core(folder, here):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "heavy: []", done.stderr
+
+
+def test_data_of_which_nothing_is_certain_get_a_config_that_can_be_used():
+    few = pa.table({"text": ["she sings", "he sings"] * 6, "label": ["a", "b", "c"] * 4})
+    report = run(Dataset.of(few, text="text", label="label"), ["pronouns"])
+    rules = parse(tomllib.loads(init_config(report))).check
+    assert {rule.measure for rule in rules} >= {"log_ratio_centred", "cramers_v"}
+    assert check(report, rules).status == "unclear"

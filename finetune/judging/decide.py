@@ -207,7 +207,7 @@ def decide(evidence: Evidence, margins: Margins, *, survives: tuple[bool, bool] 
     shrank = reduction.low > 0
     failed = [guard for guard in e.guards if guard.state == "failed"]
     if shrank and failed:
-        lost = [f"{g.name} lost {span(g.loss)}, more than {g.limit:g}" for g in failed if g.loss is not None]
+        lost = [_lost(guard) for guard in failed]
         return Decision("harmful-tradeoff", (f"the gap shrank by {span(reduction)}", *lost))
     if reduction.high < margins.margin:
         return Decision("not-shrunk", (f"reduction {span(reduction)} stays below the margin {margins.margin:g}",))
@@ -220,6 +220,14 @@ def decide(evidence: Evidence, margins: Margins, *, survives: tuple[bool, bool] 
     if not shrank:
         blocks.insert(0, f"the reduction {span(reduction)} may be 0 and may be beyond the margin {margins.margin:g}")
     return _unclear(e, margins, blocks)
+
+
+def _lost(guard: Guard) -> str:
+    """A guard that failed: the estimate and the upper end are beyond its limit, the lower end need not be."""
+    if guard.loss is None:
+        return f"{guard.name} could not be measured"
+    said = "more than" if guard.loss.low > guard.limit else "by estimate more than"
+    return f"{guard.name} lost {span(guard.loss)}, {said} {guard.limit:g}"
 
 
 def _too_few(e: Evidence, margins: Margins) -> list[str]:
@@ -261,7 +269,7 @@ def _blocks(e: Evidence, survives: bool) -> list[str]:  # noqa: FBT001
                 else f"{guard.name}: loss {span(guard.loss)} is not shown to be within {guard.limit:g}"
             )
         elif guard.state == "failed" and guard.loss is not None:
-            found.append(f"{guard.name} lost {span(guard.loss)}, more than {guard.limit:g}")
+            found.append(_lost(guard))
     if not found and not survives:
         found.append("does not hold after correcting for the number of arms tried (Holm)")
     return found

@@ -21,7 +21,10 @@ def short(value: float) -> str:
     --------
     >>> short(0.1234), short(-0.02), short(1.0)
     ('.123', '-.020', '1.000')
+    >>> short(-0.0001)
+    '.000'
     """
+    value = round(value, 3) + 0.0  # there is no −.000
     return "?" if math.isnan(value) else f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3f}"
 
 

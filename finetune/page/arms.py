@@ -37,9 +37,9 @@ _MANY = 8  # reasons of more arms are opened, not read in passing
 NAMES = {"pass": "certified, or no gap", "fail": "not certified", "unclear": "unclear", "base": "raw data"}
 RULE = (
     "Decided by the first rule that fits: no-gap (the raw gap's interval holds 0), widened (the reduction's interval "
-    "is below 0), overshot (the gap turned round), harmful-tradeoff (it shrank and a guard was lost), not-shrunk (the "
-    "reduction's interval is below the margin), shrunk-meaningfully (its interval is above the margin; guards kept, "
-    "placebo beaten), shrunk (above 0, same), else unclear.",
+    "is below 0), overshot (the gap turned round), harmful-tradeoff (it shrank, and the loss of a guard is by estimate "
+    "beyond what is accepted), not-shrunk (the reduction's interval is below the margin), shrunk-meaningfully (its "
+    "interval is above the margin; guards kept, placebo beaten), shrunk (above 0, same), else unclear.",
     "A pass also needs three seeds that differ, an imbalance of the raw data beyond chance, the same direction without "
     "any threshold, and, with several arms, to hold after Holm's correction for their number.",
     "Interval of the reduction: runs paired by seed; variance over seeds plus variance over clusters of test rows, t "
