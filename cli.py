@@ -6,13 +6,10 @@ evidence), 4 a defect in evenset, 130 stopped by Ctrl-C, 143 by SIGTERM.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -28,6 +25,7 @@ from .commands.folder import NothingKept
 from .commands.help import Group
 from .commands.lexicon import lexicon
 from .commands.screen import hush, printable
+from .commands.stopping import STOPPED, Ended, leave, listen
 from .commands.verdict import attribute, upstream, verify
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -66,17 +64,11 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a character gets it spelt out; a file name may hold bytes that are no text at all.
             stream.reconfigure(errors="backslashreplace")
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, _told_to_end)
-    sys.exit(invoke(None))
-
-
-class _Ended(KeyboardInterrupt):
-    """Stopped by SIGTERM, as batch systems do: in the same orderly way as by Ctrl-C."""
-
-
-def _told_to_end(*_: Any) -> None:
-    raise _Ended
+    listen()
+    code = invoke(None)
+    if code in STOPPED:
+        leave(code)
+    sys.exit(code)
 
 
 def invoke(arguments: Sequence[str] | None) -> int:
@@ -99,7 +91,7 @@ def invoke(arguments: Sequence[str] | None) -> int:
         chain = _causes(error)
         return _stopped(
             kept=not any(isinstance(one, NothingKept) for one in chain),
-            code=143 if any(isinstance(one, _Ended) for one in chain) else 130,
+            code=143 if any(isinstance(one, Ended) for one in chain) else 130,
         )
     except MemoryError:
         click.echo(
