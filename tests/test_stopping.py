@@ -59,5 +59,5 @@ def test_a_reader_that_is_stopped_does_not_bring_the_interpreter_down(tmp_path):
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=20)[1]
     assert process.returncode == 130
-    assert said.decode().strip().startswith("stopped.")
-    assert said.count(b"\n") == 1
+    (line,) = said.decode().split("\n")[1:-1]  # behind the ^C of a terminal comes a new line
+    assert line.startswith("stopped.")
