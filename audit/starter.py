@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..data.errors import InputError
 from .exact import METHOD
 from .findings import Finding
 from .rules import DEFAULTS
@@ -44,6 +45,11 @@ def init_config(
     str
         TOML that `evenset.data.config.load` reads.
 
+    Raises
+    ------
+    InputError
+        When the audit has nothing that limits could be set on.
+
     Notes
     -----
     A limit is the upper end of today's interval, rounded up to the next 0.05, and never stricter than the default; for
@@ -54,14 +60,22 @@ def init_config(
     dataset = report.source if dataset is None else dataset
     names = list(axes) if axes is not None else [axis.name for axis in report.axes] or list(report.tally.axes)
     checks = _checks(report, measures)
+    if "[[check]]" not in checks:
+        checks = [*checks, *_general(report)]
+    if "[[check]]" not in checks:
+        raise InputError(
+            "there is nothing to limit yet: no label goes with the groups of these rows. Name the label's column with "
+            "--label, or have limits on how often groups are mentioned: --init --measures representation"
+        )
     lines = [
         "# Written by `evenset check --init`: the checks pass on today's data and fail when it gets worse.",
-        "# Each limit is the upper end of today's 95 % interval, rounded up. Lower them as the data gets better.",
+        "# `warn` is just above today's 95 % interval, `fail` as far beyond as the audit's own limits are apart;",
+        "# both hold in either direction. Lower them as the data gets better.",
         "",
         "[data]",
         *_data(dataset, names),
         "",
-        *(checks if "[[check]]" in checks else [*checks, *_general(report)]),
+        *checks,
         *_plan(report),
     ]
     return "\n".join(lines).rstrip("\n") + "\n"

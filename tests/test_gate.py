@@ -331,3 +331,11 @@ def test_data_of_which_nothing_is_certain_get_a_config_that_can_be_used():
     rules = parse(tomllib.loads(init_config(report))).check
     assert {rule.measure for rule in rules} >= {"log_ratio_centred", "cramers_v"}
     assert check(report, rules).status == "unclear"
+
+
+def test_without_a_label_there_is_nothing_to_limit_but_counts():
+    data = Dataset.of(pa.table({"text": ["she sings", "he sings"] * 60}), text="text")
+    with pytest.raises(InputError, match="--label"):
+        init_config(run(data, ["pronouns"]))
+    counted = run(data, ["pronouns"], measures=["representation"])
+    assert parse(tomllib.loads(init_config(counted, measures=["representation"]))).check
