@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from .gate.words import changed, message, nothing, rule_text
 from .measures import known_measure
 from .rules import applies, judge, rule_for
 from .sections import FROM_ROWS
-from .sketch import ALL, shared
+from .sketch import Sketch, shared
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -317,12 +317,28 @@ class Changes:
             return None
         on_rows = finding.measure in FROM_ROWS
         old, new = self.old.sketch, self.new.sketch
-        if on_rows and old is not None and new is not None and not shared(old.prints[ALL], new.prints[ALL]).same:
+        if on_rows and old is not None and new is not None and not _same(old, new, finding.axis):
             old = new = None  # a probe is fitted anew: nothing is known of how two of them go together
         untouched = finding.axis in self.new.cells and _cells(self.old, finding) == _cells(self.new, finding)
         split = self.split.get(finding.axis)
         first = (None, None) if split is None else (split[0].first(finding), split[1].first(finding))
-        return compare(finding, before, rule, old=old, new=new, level=self.level, untouched=untouched, first=first)
+        return compare(finding, before, rule, old=old, new=new, level=self.level, untouched=untouched, first=first,
+                       counted=self._counted(finding))  # fmt: skip
+
+    def _counted(self, finding: Finding) -> Callable[[str], tuple[int, int]] | None:
+        if finding.axis not in self.new.cells:
+            return None
+        axis = finding.axis
+        return lambda group: (rows_of(self.old, axis, group), rows_of(self.new, axis, group))
+
+
+def rows_of(tally: Tally, axis: str, group: str) -> int:
+    """How many rows a group of an axis has."""
+    return sum(cell.rows for (_, pattern, _), cell in tally.cells[axis].items() if group in pattern)
+
+
+def _same(old: Sketch, new: Sketch, axis: str) -> bool:
+    return shared(old.whole(axis), new.whole(axis)).same
 
 
 def _cells(tally: Tally, finding: Finding) -> dict[object, object]:

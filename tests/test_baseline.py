@@ -15,7 +15,7 @@ from evenset.audit.gate import snapshot
 from evenset.audit.gate.baseline import Baseline
 from evenset.audit.gate.change import Change, compare, limits_of, settled
 from evenset.audit.rules import default_rules, judge
-from evenset.audit.sketch import ALL, FEWEST, LOAD, Print, Sketch, shared
+from evenset.audit.sketch import ALL, FEWEST, LOAD, TOTALS, Print, Sketch, shared
 from evenset.cli import invoke
 from evenset.data.config import CheckRule
 from evenset.data.dataset import Dataset
@@ -65,7 +65,9 @@ def keys(n, seed=0):
 
 def printed(values, size=256):
     total = int(values.sum(dtype=np.uint64)) if len(values) else 0
-    return Print(len(values), total, np.bincount((values & np.uint64(size - 1)).astype(np.int64), minlength=size))
+    return Print(
+        len(values), total % TOTALS, np.bincount((values & np.uint64(size - 1)).astype(np.int64), minlength=size)
+    )
 
 
 @given(st.lists(st.lists(st.integers(0, 2**63), max_size=20), min_size=3, max_size=3))
@@ -115,6 +117,66 @@ def test_what_is_written_says_nothing_about_one_text(main):
         assert len(counts) == 1 or sum(counts) / len(counts) >= LOAD
         assert one["rows"] >= FEWEST
     assert "person" not in json.dumps(content)
+
+
+def of_column(values, labels=None, texts=None):
+    labels = ["0", "1"] * (len(values) // 2) if labels is None else labels
+    table = {"text": texts or [f"row {k}" for k in range(len(values))], "label": labels, "g": values}
+    return Dataset.of(pa.table(table), text="text", label="label", positive="1")
+
+
+def audited_column(*args, rules=(), **more):
+    return run(of_column(*args, **more), ["column:g"], rules=rules)
+
+
+def saved(report, folder):
+    (folder / "audit.json").write_text(json.dumps(report.to_dict()))
+    return Baseline.load(folder / "audit.json")
+
+
+@pytest.mark.parametrize("groups", [["a"] * 100 + ["b"] * 99 + ["rare"], ["a"] * 195 + ["b"] * 5, ["a"] * 4])
+def test_no_small_set_of_rows_is_left_when_prints_are_taken_from_each_other(groups):
+    written = audited_column(groups, ["1"] * len(groups)).tally.sketch.written()
+    if len(groups) < FEWEST:
+        assert written is None
+        return
+    rows = {(one["axis"], one["group"]): one["rows"] for one in written}
+    whole = rows["", "column:g"]
+    groups = [n for (axis, _), n in rows.items() if axis]
+    assert all(one["total"] < TOTALS for one in written)
+    for left in (*(whole - n for n in groups), whole - sum(groups), *groups):
+        assert left == 0 or left >= FEWEST
+
+
+def test_a_row_that_changes_its_group_is_another_row_there_and_the_same_row_elsewhere():
+    one = audited_column(["a", "b"] * 200).tally.sketch
+    two = audited_column(["a", "b"] * 199 + ["b", "a"]).tally.sketch
+    assert one.prints[ALL] == two.prints[ALL]
+    assert not shared(one.whole("column:g"), two.whole("column:g")).same
+    assert 390 < shared(one.whole("column:g"), two.whole("column:g")).rows <= 400
+
+
+@pytest.mark.slow
+def test_groups_drawn_again_from_the_same_odds_are_no_change(tmp_path):
+    rng = np.random.default_rng(11)
+    rules = [
+        CheckRule(measure="label_log_ratio", warn=0.1, fail=0.3, fail_change=0.05),
+        CheckRule(measure="cramers_v", group="", warn=0.1, fail=0.2, fail_change=0.02),
+    ]
+    held, codes = {}, []
+    for _ in range(60):
+        label = (rng.random(500) < 0.3).astype(int)
+        drawn = [
+            ["xyz"[k] for k in (rng.random(500)[:, None] > np.array([[0.2, 0.5], [0.4, 0.7]])[label]).sum(1)]
+            for _ in range(2)
+        ]
+        old, new = (audited_column(one, [str(k) for k in label], rules=rules) for one in drawn)
+        result = check(new, rules, baseline=saved(old, tmp_path))
+        codes.append(result.exit_code())
+        for case in result.cases:
+            held.setdefault(case.name, []).append(case.change.low <= 0 <= case.change.high)
+    assert {name: np.mean(one) for name, one in held.items() if np.mean(one) < 0.9} == {}
+    assert codes.count(1) <= 3
 
 
 def test_counts_come_back_from_the_file(main):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..findings import LEVEL, Finding, Status, rounded
@@ -18,6 +19,7 @@ QUADRATIC = frozenset({"cramers_v", "nmi"})
 UNCOMPARED = frozenset({"log_odds_z"})  # grows with the rows
 _OF_GROUP = frozenset({"label_rate", "label_rate_by_length"})  # of the group's rows alone
 _RANK: dict[Status | None, int] = {"fail": 2, "warn": 1}
+Counted = Callable[[str], tuple[int, int]]
 _ANY = 1e-9  # the limit of change where the limit of the level is 0
 
 
@@ -135,6 +137,7 @@ def compare(
     level: float = LEVEL,
     untouched: bool = False,
     first: tuple[float | None, float | None] = (None, None),
+    counted: Counted | None = None,
 ) -> Change:
     """The change of a finding.
 
@@ -152,18 +155,23 @@ def compare(
         Whether the counts of the group are what they were.
     first : (float or None, float or None)
         The share of the first set of rows (the group) in the variance before and now (`parts.Split`).
+    counted : callable, optional
+        Rows of a group of the axis before and now: where it has no print, no more of them have changed than of all.
 
     Notes
     -----
     Var(new - old) = V_old + V_new - 2 Cov. With N_o and N_n rows of which k are shared, and σ² the smaller of V_o N_o
     and V_n N_n, Cov = σ² k / (N_o N_n): exact for means of rows of one distribution, so nested additions have V_old -
     V_new. Of two sets of rows (the group and the rows without it) each has its own k and its share of the variances;
-    where the shares are not known, the set with the smaller covariance stands for both. V is the square of the longer
-    arm of each interval over z. Where an interval holds 0, the interval of the growth of the
-    absolute value holds what either sign would give.
+    where the shares are not known, the set with the smaller covariance stands for both. Each of m rows that moved from
+    one of the two to the other takes at most √(V₁V₂ / (n₁n₂)) off the covariance. V is the square of the longer arm of
+    each interval over z. Where an interval holds 0, the interval of the growth of the absolute value holds
+    what either sign would give.
     """
     equal = _equal(now, before)
-    parts = _parts(now, old, new, untouched, equal) if old is not None and new is not None else []
+    parts: list[Shared] = []
+    if old is not None and new is not None:
+        parts = _parts(now, old, new, untouched=untouched, equal=equal, counted=counted)
     if equal and parts and all(part.same for part in parts):
         return Change(before, 0.0, 0.0, 0.0, same=True, paired=True)
     z = z_of(level)
@@ -174,6 +182,15 @@ def compare(
     else:
         each = (_covariance(v_old, v_new, part, quadratic=now.measure in QUADRATIC) for part in parts)
         covariance = min(each, default=0.0)
+    if old is not None and new is not None and parts:
+        moved = max(
+            shared(old.prints[ALL], new.prints[ALL]).rows - shared(old.whole(now.axis), new.whole(now.axis)).rows, 0.0
+        )
+        if now.measure in QUADRATIC:
+            parts = [replace(part, rows=max(part.rows - moved, 0.0)) for part in parts]
+            covariance = _covariance(v_old, v_new, parts[0], quadratic=True)
+        elif len(parts) == 2:
+            covariance -= _crossed(v_old, v_new, parts, moved, first)
     if not math.isfinite(v_old + v_new):
         return Change(
             before, _growth(now, before, rule), math.nan, math.nan, same=False, paired=bool(parts), untouched=untouched
@@ -241,6 +258,17 @@ def _covariance(v_old: float, v_new: float, part: Shared, *, quadratic: bool) ->
     return min(v_old * part.old, v_new * part.new) * part.rows / (part.old * part.new)
 
 
+def _crossed(
+    v_old: float, v_new: float, parts: Sequence[Shared], moved: float, first: tuple[float | None, float | None]
+) -> float:
+    """What rows that changed sides take off the covariance: at most as many as came and went on the first side."""
+    one, two = parts
+    rows = min(moved, max(one.old - one.rows, 0.0) + max(one.new - one.rows, 0.0))
+    n = math.sqrt(max(min(one.old, one.new) * min(two.old, two.new), 1))
+    sides = math.prod(share * (1 - share) for share in (0.5 if each is None else each for each in first)) ** 0.25
+    return rows * math.sqrt(v_old * v_new) * sides / n if rows else 0.0
+
+
 def _share(part: Shared) -> float:
     return part.rows / math.sqrt(part.old * part.new) if part.old and part.new else 0.0
 
@@ -253,9 +281,11 @@ def _equal(now: Finding, before: Finding) -> bool:
     )
 
 
-def _parts(finding: Finding, old: Sketch, new: Sketch, untouched: bool, equal: bool) -> list[Shared]:  # noqa: FBT001
+def _parts(
+    finding: Finding, old: Sketch, new: Sketch, *, untouched: bool, equal: bool, counted: Counted | None
+) -> list[Shared]:
     """The parts of the rows on which a finding rests, as far as there are prints of them."""
-    everything = old.prints[ALL], new.prints[ALL]
+    everything = old.whole(finding.axis), new.whole(finding.axis)
     whole = shared(*everything)
     if (whole.same and equal) or finding.group is None or not finding.axis:
         return [whole]
@@ -266,7 +296,9 @@ def _parts(finding: Finding, old: Sketch, new: Sketch, untouched: bool, equal: b
     for name in names:
         one, two = old.prints.get(name), new.prints.get(name)
         if one is None or two is None:  # so few rows that there is no print of them
-            found.append(Shared(finding.n, finding.n, float(finding.n) if untouched else 0.0, same=untouched))
+            before, now = (finding.n, finding.n) if counted is None else counted(name[1])
+            part = Shared(before, now, float(min(before, now)) if untouched else 0.0, same=untouched)
+            found.append(part if counted is None else _at_least(part, whole))
         else:
             found.append(_at_least(shared(one, two), whole))
     if len(names) == 1 and finding.measure not in _OF_GROUP:
