@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from evenset.audit import Finding, check, run
 from evenset.audit.gate import snapshot
 from evenset.audit.gate.baseline import Baseline
 from evenset.audit.gate.change import Change, compare, limits_of, settled
+from evenset.audit.gate.changes import screened
 from evenset.audit.rules import default_rules, judge
 from evenset.audit.sketch import ALL, FEWEST, LOAD, TOTALS, Print, Sketch, shared
 from evenset.cli import invoke
@@ -363,6 +365,67 @@ def test_a_group_that_is_not_on_the_baseline_is_judged_by_its_level(main):
     (case,) = [case for case in result.cases if case.finding.group == "sikh"]
     assert case.status == "fail"
     assert "not on the baseline" in case.message
+
+
+def test_a_column_that_gains_a_third_value_is_compared_with_what_it_was(tmp_path):
+    rng = np.random.default_rng(4)
+    groups = rng.choice(["x", "y"], 800).tolist()
+    labels = [str(int(rng.random() < (0.6 if group == "x" else 0.2))) for group in groups]
+    rules = default_rules()
+    two = saved(audited_column(groups, labels), tmp_path)
+    third = audited_column([*groups, "z"], [*labels, "0"])
+    result = check(third, rules, baseline=two, default=True)
+    assert result.exit_code() in (0, 3)
+    changes = {case.finding.group: case for case in result.cases if case.finding.measure == "label_log_ratio"}
+    assert changes["x"].known
+    assert changes["y"].known
+    three = saved(third, tmp_path)
+    back = check(audited_column(groups, labels), rules, baseline=three, default=True)
+    assert {case.finding.measure for case in back.cases if case.known} >= {"log_ratio_centred"}
+    assert "groups of the baseline that no row has any more: z (column:g; 1 row there)" in back.note
+    named = CheckRule(measure="label_log_ratio", group="z", fail=0.5)
+    (case,) = check(audited_column(groups, labels), [named], baseline=three).cases
+    assert case.status == "unclear"
+    assert "It had 1 row on the baseline" in case.message
+
+
+def test_a_group_that_had_too_few_rows_does_not_fail_for_more_of_the_same(tmp_path):
+    few = joined(MAIN, rows({"sikh": 0.8}, n=26, rest=0, tag="few"))
+    more = joined(few, rows({"sikh": 0.8}, n=10, rest=0, seed=2, tag="more"))
+    result = check(audited(more), [RULE], baseline=saved(audited(few), tmp_path))
+    (case,) = [case for case in result.cases if case.finding.group == "sikh"]
+    assert case.finding.status == "fail"
+    assert case.status == "unclear"
+    assert "too few rows on the baseline (26)" in case.message
+
+
+def test_a_measure_that_grows_with_the_rows_is_refused(main):
+    rule = CheckRule(measure="log_odds_z", fail=4)
+    assert check(audited(MAIN, [rule]), [rule], baseline=Baseline.load(main)).status == "pass"
+    report = audited(joined(MAIN, rows({"": 0.1}, rest=50, tag="new")), [rule])
+    with pytest.raises(InputError, match="use log_odds"):
+        check(report, [rule], baseline=Baseline.load(main))
+
+
+def test_what_was_unclear_and_is_so_still_is_known():
+    thin = finding(0.1, 0.9, status="unclear", enough=False)
+    assert settled(thin, change(-0.4, 0.5, before="unclear"), RULE) == ("pass", True)
+    assert settled(thin, change(-0.4, 0.7, before="unclear"), RULE) == ("unclear", False)  # .15, the limit is .1
+    assert settled(thin, change(-0.4, 0.5), RULE) == ("unclear", False)
+    own = RULE.model_copy(update={"fail_change": 0.3})
+    assert settled(thin, change(-0.4, 0.5, before="unclear"), own) == ("unclear", False)
+
+
+def test_newly_worse_by_luck_among_many_is_unclear():
+    one = finding(0.5, 0.9, status="fail")
+    grown = replace(change(0.01, 0.15), error=0.07)
+    still = replace(change(-0.1, 0.1), error=0.1)
+    for others, status in ((0, "fail"), (19, "unclear")):
+        found = screened([(one, grown)] + [(one, still)] * others, level=0.95)
+        assert settled(one, found[0], RULE) == (status, False)
+    assert "one of 20 compared" in found[0].remark
+    large = screened([(one, replace(change(0.15, 0.29), error=0.07))] + [(one, still)] * 19, level=0.95)
+    assert settled(one, large[0], RULE) == ("fail", False)
 
 
 def test_a_limit_of_change_needs_a_baseline(main):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..findings import LEVEL, Finding, Status, rounded
+from ..findings import LEVEL, SCREEN, Finding, Status, rounded
 from ..intervals import z_of
 from ..sketch import ALL, Shared, Sketch, shared
 
@@ -39,6 +39,12 @@ class Change:
         Whether the interval takes account of the rows that both share.
     untouched : bool
         Whether the group's own rows count as they did, so that few of them are no doubt about the change.
+    error : float
+        Half width of the interval of the plain difference; `low` can be further off where a sign is not certain.
+    q : float or None
+        Of no growth, after the correction for all that is compared (`changes.screened`).
+    remark : str
+        What a reader has to know of the comparison besides.
     """
 
     before: Finding
@@ -48,6 +54,9 @@ class Change:
     same: bool
     paired: bool
     untouched: bool = False
+    error: float = math.nan
+    q: float | None = None
+    remark: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As in check.json."""
@@ -97,8 +106,11 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
     - Inside the limits of the level: pass, unless the rule limits the change itself.
     - Grown by `warn_change` or `fail_change` or more, all of the interval: warn or fail; by limits that the rule does
       not give, never worse than the level itself is found to be.
-    - A level that warns or fails and did not on the baseline, and has grown for certain: what the level says. An exact
-      count that has grown likewise. Where both this and the line before apply, the worse of the two.
+    - A level that warns or fails and did not on the baseline, and has grown for certain: what the level says; unclear
+      where that may be the luck of one of many (`q` above 0.05). An exact count that has grown: what the level says.
+      Where both this and the line before apply, the worse of the two.
+    - Unclear as it was on the baseline, the interval of the growth holding 0 and the growth under the first limit of
+      change (all these by limits that the rule does not give): pass, known.
     - Grown by less than the first limit of change (by limits that the rule does not give: less than `fail_change`):
       pass. Where the level is not inside its limits it is known from the baseline, and no failure of this change.
     - Else unclear, and so are too few rows that have changed.
@@ -110,6 +122,8 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
     known = now.status is not None and now.status != "pass"
     if change.same or (change.low == change.high == 0):
         return "pass", known
+    if not own and _as_unclear(now, change, min(warn, fail)):
+        return "pass", True
     if not (now.enough or change.untouched) or math.isnan(change.low) or math.isnan(change.high):
         return "unclear", False
     found: list[Status] = []
@@ -118,13 +132,24 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
         found.append("warn" if not own and now.status == "warn" else grown)
     worse = _RANK.get(now.status, 0) > _RANK.get(change.before.status, 0)
     counted = now.low == now.high and known
-    if now.status is not None and (worse or counted) and change.low > 0:
+    lucky = worse and not counted and change.q is not None and change.q > SCREEN
+    if now.status is not None and (worse or counted) and change.low > 0 and not lucky:
         found.append(now.status)
     if found:
         return max(found, key=lambda status: _RANK.get(status, 0)), False
+    if lucky and change.low > 0:
+        return "unclear", False
     if change.high < (min(warn, fail) if own else fail):
         return "pass", known
     return "unclear", False
+
+
+def _as_unclear(now: Finding, change: Change, first: float) -> bool:
+    if now.status != "unclear" or change.before.status != "unclear":
+        return False
+    if change.untouched and math.isnan(now.estimate) and math.isnan(change.before.estimate):
+        return True
+    return change.low <= 0 <= change.high and change.estimate < first
 
 
 def compare(
@@ -208,7 +233,11 @@ def compare(
         low, high = max(grown[0], fallen[0]), max(grown[1], fallen[1])
     else:
         low, high = grown
-    return Change(before, estimate, low, high, same=False, paired=bool(parts), untouched=untouched)
+    turned = now.low * now.high > 0 and before.low * before.high > 0 and now.low * before.low < 0
+    return Change(
+        before, estimate, low, high, same=False, paired=bool(parts), untouched=untouched,
+        error=wide if turned else half,
+    )  # fmt: skip
 
 
 def _growth(now: Finding, before: Finding, rule: CheckRule) -> float:
