@@ -125,7 +125,7 @@ def screened(found: Sequence[tuple[Finding | None, Change | None]], *, level: fl
 
     Notes
     -----
-    p of no growth against growth, one-sided and normal: .025 where the lower end of the interval is 0; the family is all
+    p of no growth, one-sided and normal: .025 where the lower end of the interval is 0; the family is all
     that is compared in the check (Benjamini and Hochberg 1995), without exact counts and what rests on the same rows,
     where luck has no part.
     """
