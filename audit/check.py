@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.errors import InputError
-from .findings import Finding, Status
-from .gate.change import UNCOMPARED, Change, compare, settled
-from .gate.parts import Split
+from .findings import LEVEL, Finding, Status
+from .gate.change import UNCOMPARED, Change, settled
+from .gate.changes import Changes, screened
 from .gate.screen import RANK
 from .gate.words import changed, message, nothing, rule_text
 from .measures import known_measure
 from .rules import applies, judge, rule_for
-from .sections import FROM_ROWS
-from .sketch import ALL, shared
-from .tally import Tally
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -45,7 +42,8 @@ class Case:
     change : Change or None
         What became of it since the baseline, where there is one.
     known : bool
-        Whether it passes although it is not inside its limits: it was so on the baseline and has not grown.
+        Whether it passes although it is not inside its limits: it was so on the baseline and has grown
+        by less than the limit of change.
     """
 
     rule: CheckRule
@@ -220,16 +218,23 @@ def check(
     if baseline is not None:
         if not isinstance(report, AuditReport):
             raise TypeError("a baseline is compared with an AuditReport")
+        _comparable(report, rules, baseline)
         changes = Changes.of(replace(report, findings=judged, rules=tuple(rules)), baseline)
-    cases: list[Case] = []
+    drafts: list[tuple[CheckRule, Finding | None, Change | None, str]] = []
     for rule in rules:
         ours = [finding for finding in judged if applies(rule, finding)]
         own = [finding for finding in ours if _judges(rule, finding, rules)]
-        cases += [_case(rule, finding, changes) for finding in own]
+        drafts += [(rule, one, None if changes is None else changes.change(one, rule), "") for one in own]
         overruled = any(not _deciding(rule, finding, rules) for finding in ours)
         if not own and not overruled:
             axes = [axis.name for axis in report.axes] if isinstance(report, AuditReport) else []
-            cases.append(Case(rule, None, "unclear", nothing(rule, ours, judged, axes)))
+            gone = "" if changes is None else changes.gone_of(rule)
+            drafts.append((rule, None, None, nothing(rule, ours, judged, axes) + gone))
+    found = screened([(one, change) for _, one, change, _ in drafts], level=LEVEL if changes is None else changes.level)
+    cases = [
+        Case(rule, None, "unclear", said) if one is None else _case(rule, one, change, changes)
+        for (rule, one, _, said), change in zip(drafts, found, strict=True)
+    ]
     if default:
         cases = [case for case in cases if case.finding is not None] or cases
     source = report.source if isinstance(report, AuditReport) else None
@@ -278,54 +283,22 @@ def _judges(rule: CheckRule, finding: Finding, rules: Sequence[CheckRule]) -> bo
     )
 
 
-def _case(rule: CheckRule, finding: Finding, changes: Changes | None) -> Case:
-    change = None if changes is None else changes.change(finding, rule)
+def _case(rule: CheckRule, finding: Finding, change: Change | None, changes: Changes | None) -> Case:
     if change is None:
-        new = changes is not None
-        status = finding.status or "unclear"
-        return Case(rule, finding, status, message(finding, rule) + ("; not on the baseline" if new else ""))
+        status, why = finding.status or "unclear", ""
+        if changes is not None:
+            status, why = changes.alone(finding)
+        return Case(rule, finding, status, message(finding, rule) + why)
     status, known = settled(finding, change, rule)
-    return Case(rule, finding, status, changed(finding, change, rule, known=known), change, known)
+    return Case(rule, finding, status, changed(finding, change, rule, known=known, status=status), change, known)
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What the findings of a report were on a baseline."""
-
-    before: Mapping[str, Finding]
-    old: Tally
-    new: Tally
-    level: float
-    note: str
-    split: Mapping[str, tuple[Split, Split]]
-
-    @staticmethod
-    def of(report: AuditReport, baseline: Baseline) -> Changes:
-        """Compute the findings of the baseline by today's rules."""
-        before = baseline.before(report)
-        settings = report.settings
-        split = {
-            axis: (Split.of(baseline.tally, axis, settings), Split.of(report.tally, axis, settings))
-            for axis in report.tally.axes
-        }
-        return Changes(before, baseline.tally, report.tally, settings.level, baseline.note(report), split)
-
-    def change(self, finding: Finding, rule: CheckRule) -> Change | None:
-        """The change of one finding; None where the baseline has nothing to compare with."""
-        before = self.before.get(finding.id)
-        if before is None or (not before.enough and finding.enough) or finding.measure in UNCOMPARED:
-            return None
-        on_rows = finding.measure in FROM_ROWS
-        old, new = self.old.sketch, self.new.sketch
-        if on_rows and old is not None and new is not None and not shared(old.prints[ALL], new.prints[ALL]).same:
-            old = new = None  # a probe is fitted anew: nothing is known of how two of them go together
-        untouched = finding.axis in self.new.cells and _cells(self.old, finding) == _cells(self.new, finding)
-        split = self.split.get(finding.axis)
-        first = (None, None) if split is None else (split[0].first(finding), split[1].first(finding))
-        return compare(finding, before, rule, old=old, new=new, level=self.level, untouched=untouched, first=first)
-
-
-def _cells(tally: Tally, finding: Finding) -> dict[object, object]:
-    """The counts of the rows of the finding's groups."""
-    groups = {finding.group, *(finding.group or "").split("/")}
-    return {key: cell for key, cell in tally.cells[finding.axis].items() if groups.intersection(key[1])}
+def _comparable(report: AuditReport, rules: Sequence[CheckRule], baseline: Baseline) -> None:
+    """Refuse rules on what grows with the rows, where the rows are not the same."""
+    shares = baseline.shares(report)
+    for rule in rules:
+        if rule.measure in UNCOMPARED and (shares is None or not shares.same):
+            raise InputError(
+                f"the rule ({rule_text(rule)}) cannot be held against a baseline of other rows: {rule.measure} grows "
+                "with the rows; use log_odds"
+            )

@@ -1,11 +1,18 @@
-"""How many rows two data sets share, from counts that add and from which no row can be read.
+"""How many rows two data sets share, from counts that add.
 
-Each row's content (text, label, weight) has a hash; a `Print` counts hashes by a few of their bits and adds all of them
-up. The difference of two prints then tells how many rows were added and removed between them.
+Each row's content (text, label, weight) has a hash, of which 20 bits are used; a `Print` counts rows by a few of them
+and adds all of them up. The difference of two prints then tells how many rows were added and removed between them. The
+prints of an axis go by the groups of the row too, so that a row which changes its group is another row there.
+
+What this tells about a row: the prints of two data sets that differ by one row give the 20 bits of that row, whatever
+the axes. About one in a million other texts has the same, so no row can be read from them; but somebody who guesses a
+row can find that it is not there, or that it is more likely to be. Sets of fewer than 8 rows have no print in what is
+written, nor have those that would leave fewer when taken from their axis.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.hashing import Keys, combine, content_keys
+from ..data.hashing import Keys, combine, content_keys, hash64
 
 if TYPE_CHECKING:
     from ..data.dataset import Batch
@@ -28,7 +35,8 @@ BUCKETS = 1024
 GROUP_BUCKETS = 256
 LOAD = 4  # rows a bucket at least in what is written, so that a bucket says nothing about one text
 FEWEST = 8  # fewer rows have no print of their own in what is written
-_WORD = 1 << 64
+BITS = 20  # of a row's hash: all that any print depends on
+TOTALS = 1 << BITS
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -39,7 +47,7 @@ class Print:
     ----------
     rows : int
     total : int
-        Sum of all hashes modulo 2**64: equal ones mean the same rows.
+        Sum of the hashes modulo 2**20. Of other rows, as many, it is the same once in a million times.
     buckets : int64 array
         Rows by the lowest bits of their hash; its size is a power of 2.
     """
@@ -57,12 +65,12 @@ class Print:
 
     def __add__(self, other: Print) -> Print:
         one, two = _alike(self, other)
-        return Print(self.rows + other.rows, (self.total + other.total) % _WORD, one + two)
+        return Print(self.rows + other.rows, (self.total + other.total) % TOTALS, one + two)
 
     def __sub__(self, other: Print) -> Print:
         """Of the rows of the first that are not in the second, which is a part of it."""
         one, two = _alike(self, other)
-        return Print(self.rows - other.rows, (self.total - other.total) % _WORD, one - two)
+        return Print(self.rows - other.rows, (self.total - other.total) % TOTALS, one - two)
 
     def folded(self, size: int) -> Ints:
         """The buckets, no more than `size` of them."""
@@ -74,7 +82,7 @@ class Print:
         """As in audit.json: so few buckets that each holds several rows."""
         size = 1 << max(0, int(math.log2(max(self.rows / LOAD, 1))))
         counts = self.folded(size).tolist()
-        return {"rows": self.rows, "total": f"{self.total:016x}", "buckets": " ".join(map(str, counts))}
+        return {"rows": self.rows, "total": self.total, "buckets": " ".join(map(str, counts))}
 
     @staticmethod
     def read(values: Mapping[str, Any]) -> Print:
@@ -83,7 +91,10 @@ class Print:
         rows = int(values["rows"])
         if not len(buckets) or len(buckets) & (len(buckets) - 1) or int(buckets.sum()) != rows or (buckets < 0).any():
             raise ValueError("the counts of rows do not fit together")
-        return Print(rows, int(values["total"], 16), buckets)
+        total = int(values["total"])
+        if not 0 <= total < TOTALS:
+            raise ValueError("a sum of hashes out of its range")
+        return Print(rows, total, buckets)
 
 
 def _alike(one: Print, other: Print) -> tuple[Ints, Ints]:
@@ -93,12 +104,12 @@ def _alike(one: Print, other: Print) -> tuple[Ints, Ints]:
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """Prints of all rows, and of the rows of each group of each axis.
+    """Prints of all rows, and by axis of all rows with their groups and of the rows of each group.
 
     Attributes
     ----------
     prints : mapping of (axis, group) to Print
-        ("", "") are all rows. A group that never came has none.
+        ("", "") are all rows, ("", axis) all rows with their groups on the axis. A group that never came has none.
 
     Examples
     --------
@@ -118,36 +129,60 @@ class Sketch:
         keys = content_keys(batch.text, batch.label)
         if batch.weight is not None:
             keys = combine(keys, (batch.weight + 0.0).view(np.uint64))  # + 0.0: there is a negative zero
-        with np.errstate(over="ignore"):
-            whole = int(keys.sum(dtype=np.uint64)) if len(keys) else 0
-        bucket = (keys & np.uint64(BUCKETS - 1)).astype(np.int64)
-        prints = {ALL: Print(batch.n, whole, np.bincount(bucket, minlength=BUCKETS))}
+        keys = keys & np.uint64(TOTALS - 1)  # axes hash these again and so tell no more of a row than these
+        prints = {ALL: _print(keys)}
         for axis, member in members.items():
-            prints.update(_groups(axis, member, keys, bucket & (GROUP_BUCKETS - 1)))
+            prints.update(_groups(axis, member, keys))
         return Sketch(prints)
 
+    def whole(self, axis: str) -> Print:
+        """All rows with their groups on an axis; where that is not known, all rows."""
+        found = self.prints.get(("", axis))
+        return self.prints[ALL] if found is None else found
 
-def _groups(axis: str, member: Membership, keys: Keys, bucket: Ints) -> dict[Name, Print]:
+    def written(self) -> list[dict[str, Any]] | None:
+        """As in audit.json; None: too few rows for it."""
+        if ALL not in self.prints or self.prints[ALL].rows < FEWEST:
+            return None
+        kept = {name for name in self.prints if not name[0]}
+        for axis in {axis for axis, _ in self.prints if axis}:
+            kept |= self._kept(axis)
+        return [{"axis": name[0], "group": name[1], **self.prints[name].written()} for name in sorted(kept)]
+
+    def _kept(self, axis: str) -> set[Name]:
+        """The groups whose print is written: neither they nor what they leave of the axis are few rows."""
+        whole = self.whole(axis).rows
+        rows = sorted((one.rows, name) for name, one in self.prints.items() if name[0] == axis)
+        kept = [(n, name) for n, name in rows if n >= FEWEST and not 0 < whole - n < FEWEST]
+        while kept and 0 < abs(whole - sum(n for n, _ in kept)) < FEWEST:
+            kept = kept[1:]
+        return {name for _, name in kept}
+
+
+def _print(keys: Keys) -> Print:
+    bucket = (keys & np.uint64(BUCKETS - 1)).astype(np.int64)
+    total = int((keys & np.uint64(TOTALS - 1)).sum(dtype=np.uint64)) if len(keys) else 0
+    return Print(len(keys), total % TOTALS, np.bincount(bucket, minlength=BUCKETS))
+
+
+def _groups(axis: str, member: Membership, keys: Keys) -> dict[Name, Print]:
     """Counts by set of groups first, then the sets of each group added up."""
     sets = len(member.patterns)
     code = member.code.astype(np.int64)
-    place = code * GROUP_BUCKETS + bucket
+    keys = combine(keys, hash64([json.dumps(sorted(one)) for one in member.patterns], salt="evenset.groups")[code])
+    place = code * GROUP_BUCKETS + (keys & np.uint64(GROUP_BUCKETS - 1)).astype(np.int64)
     counts = np.bincount(place, minlength=sets * GROUP_BUCKETS).reshape(sets, GROUP_BUCKETS)
-    # Halves of a hash: sums of up to 2**21 of them are exact in float64.
-    low, high = (
-        np.bincount(code, weights=part.astype(np.float64), minlength=sets)
-        for part in (keys & np.uint64(0xFFFFFFFF), keys >> np.uint64(32))
-    )
+    # Sums of up to 2**33 of them are exact in float64.
+    totals = np.bincount(code, weights=(keys & np.uint64(TOTALS - 1)).astype(np.float64), minlength=sets)
     of: dict[str, list[int]] = {}
     for at, pattern in enumerate(member.patterns):
         for group in pattern:
             of.setdefault(group, []).append(at)
-    found = {}
+    found = {("", axis): _print(keys)}
     for group, places in of.items():
         buckets = counts[places].sum(axis=0)
-        total = sum(int(low[at]) + (int(high[at]) << 32) for at in places) % _WORD
         if rows := int(buckets.sum()):
-            found[axis, group] = Print(rows, total, buckets)
+            found[axis, group] = Print(rows, sum(int(totals[at]) for at in places) % TOTALS, buckets)
     return found
 
 
@@ -163,7 +198,7 @@ def summed(sketches: Iterable[Sketch]) -> Sketch:
                 continue
             size = min(len(buckets[name]), len(one.buckets))
             rows[name] += one.rows
-            totals[name] = (totals[name] + one.total) % _WORD
+            totals[name] = (totals[name] + one.total) % TOTALS
             buckets[name] = buckets[name].reshape(-1, size).sum(axis=0) + one.folded(size)
     return Sketch({name: Print(rows[name], totals[name], buckets[name]) for name in rows})
 
@@ -197,6 +232,8 @@ def shared(old: Print, new: Print) -> Shared:
     (U + V)(1 - 1/B) + (V - U)²/B on average (the second moment of a sketch: Alon, Matias and Szegedy 1996), with a
     variance of about 2(U + V)²/B; and V - U is known. The estimate of U is raised by one standard deviation.
     A row that comes r times is taken for r² changed rows: fewer are called shared than are.
+    The same rows are those whose number, buckets and sum of hashes are all equal: of other rows that happens at most
+    about once in a million times (2**-20).
 
     Examples
     --------
@@ -204,9 +241,9 @@ def shared(old: Print, new: Print) -> Shared:
     >>> shared(old, old).same, shared(old, old + Print(1, 5, np.array([0, 1, 0, 0]))).rows > 6
     (True, True)
     """
-    if old.rows == new.rows and old.total == new.total:
-        return Shared(old.rows, new.rows, float(old.rows), same=True)
     one, two = _alike(old, new)
+    if old.rows == new.rows and old.total == new.total and np.array_equal(one, two):
+        return Shared(old.rows, new.rows, float(old.rows), same=True)
     size, grown = len(one), new.rows - old.rows
     most = float(min(old.rows, new.rows))
     if size == 1:

@@ -88,7 +88,7 @@ def _header(tally: Tally) -> dict[str, Any]:
         },
         "lexicons": {name: {"version": note.version, "sha256": note.sha256} for name, note in tally.lexicons.items()},
         "coverage": {name: {"rows": seen.rows, "tokens": seen.tokens} for name, seen in tally.coverage.items()},
-        "sketch": None
+        "prints": None
         if tally.sketch is None
         else [
             [*name, one.rows, f"{one.total:x}", one.buckets.tolist()]
@@ -143,7 +143,7 @@ def from_arrow(table: pa.Table) -> Tally:
         terms=terms,
         coverage={name: Coverage(**seen) for name, seen in header["coverage"].items()},
         words=None if blob is None else words_from_bytes(header["words"], blob),
-        sketch=_sketch(header.get("sketch")),
+        sketch=_sketch(header.get("prints")),
         **{name: header.get(name, 0) for name in COUNTS},
     )
 

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +15,9 @@ from evenset.audit import Finding, check, run
 from evenset.audit.gate import snapshot
 from evenset.audit.gate.baseline import Baseline
 from evenset.audit.gate.change import Change, compare, limits_of, settled
+from evenset.audit.gate.changes import screened
 from evenset.audit.rules import default_rules, judge
-from evenset.audit.sketch import ALL, FEWEST, LOAD, Print, Sketch, shared
+from evenset.audit.sketch import ALL, FEWEST, LOAD, TOTALS, Print, Sketch, shared
 from evenset.cli import invoke
 from evenset.data.config import CheckRule
 from evenset.data.dataset import Dataset
@@ -65,7 +67,9 @@ def keys(n, seed=0):
 
 def printed(values, size=256):
     total = int(values.sum(dtype=np.uint64)) if len(values) else 0
-    return Print(len(values), total, np.bincount((values & np.uint64(size - 1)).astype(np.int64), minlength=size))
+    return Print(
+        len(values), total % TOTALS, np.bincount((values & np.uint64(size - 1)).astype(np.int64), minlength=size)
+    )
 
 
 @given(st.lists(st.lists(st.integers(0, 2**63), max_size=20), min_size=3, max_size=3))
@@ -115,6 +119,66 @@ def test_what_is_written_says_nothing_about_one_text(main):
         assert len(counts) == 1 or sum(counts) / len(counts) >= LOAD
         assert one["rows"] >= FEWEST
     assert "person" not in json.dumps(content)
+
+
+def of_column(values, labels=None, texts=None):
+    labels = ["0", "1"] * (len(values) // 2) if labels is None else labels
+    table = {"text": texts or [f"row {k}" for k in range(len(values))], "label": labels, "g": values}
+    return Dataset.of(pa.table(table), text="text", label="label", positive="1")
+
+
+def audited_column(*args, rules=(), **more):
+    return run(of_column(*args, **more), ["column:g"], rules=rules)
+
+
+def saved(report, folder):
+    (folder / "audit.json").write_text(json.dumps(report.to_dict()))
+    return Baseline.load(folder / "audit.json")
+
+
+@pytest.mark.parametrize("groups", [["a"] * 100 + ["b"] * 99 + ["rare"], ["a"] * 195 + ["b"] * 5, ["a"] * 4])
+def test_no_small_set_of_rows_is_left_when_prints_are_taken_from_each_other(groups):
+    written = audited_column(groups, ["1"] * len(groups)).tally.sketch.written()
+    if len(groups) < FEWEST:
+        assert written is None
+        return
+    rows = {(one["axis"], one["group"]): one["rows"] for one in written}
+    whole = rows["", "column:g"]
+    groups = [n for (axis, _), n in rows.items() if axis]
+    assert all(one["total"] < TOTALS for one in written)
+    for left in (*(whole - n for n in groups), whole - sum(groups), *groups):
+        assert left == 0 or left >= FEWEST
+
+
+def test_a_row_that_changes_its_group_is_another_row_there_and_the_same_row_elsewhere():
+    one = audited_column(["a", "b"] * 200).tally.sketch
+    two = audited_column(["a", "b"] * 199 + ["b", "a"]).tally.sketch
+    assert one.prints[ALL] == two.prints[ALL]
+    assert not shared(one.whole("column:g"), two.whole("column:g")).same
+    assert 390 < shared(one.whole("column:g"), two.whole("column:g")).rows <= 400
+
+
+@pytest.mark.slow
+def test_groups_drawn_again_from_the_same_odds_are_no_change(tmp_path):
+    rng = np.random.default_rng(11)
+    rules = [
+        CheckRule(measure="label_log_ratio", warn=0.1, fail=0.3, fail_change=0.05),
+        CheckRule(measure="cramers_v", group="", warn=0.1, fail=0.2, fail_change=0.02),
+    ]
+    held, codes = {}, []
+    for _ in range(60):
+        label = (rng.random(500) < 0.3).astype(int)
+        drawn = [
+            ["xyz"[k] for k in (rng.random(500)[:, None] > np.array([[0.2, 0.5], [0.4, 0.7]])[label]).sum(1)]
+            for _ in range(2)
+        ]
+        old, new = (audited_column(one, [str(k) for k in label], rules=rules) for one in drawn)
+        result = check(new, rules, baseline=saved(old, tmp_path))
+        codes.append(result.exit_code())
+        for case in result.cases:
+            held.setdefault(case.name, []).append(case.change.low <= 0 <= case.change.high)
+    assert {name: np.mean(one) for name, one in held.items() if np.mean(one) < 0.9} == {}
+    assert codes.count(1) <= 3
 
 
 def test_counts_come_back_from_the_file(main):
@@ -301,6 +365,67 @@ def test_a_group_that_is_not_on_the_baseline_is_judged_by_its_level(main):
     (case,) = [case for case in result.cases if case.finding.group == "sikh"]
     assert case.status == "fail"
     assert "not on the baseline" in case.message
+
+
+def test_a_column_that_gains_a_third_value_is_compared_with_what_it_was(tmp_path):
+    rng = np.random.default_rng(4)
+    groups = rng.choice(["x", "y"], 800).tolist()
+    labels = [str(int(rng.random() < (0.6 if group == "x" else 0.2))) for group in groups]
+    rules = default_rules()
+    two = saved(audited_column(groups, labels), tmp_path)
+    third = audited_column([*groups, "z"], [*labels, "0"])
+    result = check(third, rules, baseline=two, default=True)
+    assert result.exit_code() in (0, 3)
+    changes = {case.finding.group: case for case in result.cases if case.finding.measure == "label_log_ratio"}
+    assert changes["x"].known
+    assert changes["y"].known
+    three = saved(third, tmp_path)
+    back = check(audited_column(groups, labels), rules, baseline=three, default=True)
+    assert {case.finding.measure for case in back.cases if case.known} >= {"log_ratio_centred"}
+    assert "groups of the baseline that no row has any more: z (column:g; 1 row there)" in back.note
+    named = CheckRule(measure="label_log_ratio", group="z", fail=0.5)
+    (case,) = check(audited_column(groups, labels), [named], baseline=three).cases
+    assert case.status == "unclear"
+    assert "It had 1 row on the baseline" in case.message
+
+
+def test_a_group_that_had_too_few_rows_does_not_fail_for_more_of_the_same(tmp_path):
+    few = joined(MAIN, rows({"sikh": 0.8}, n=26, rest=0, tag="few"))
+    more = joined(few, rows({"sikh": 0.8}, n=10, rest=0, seed=2, tag="more"))
+    result = check(audited(more), [RULE], baseline=saved(audited(few), tmp_path))
+    (case,) = [case for case in result.cases if case.finding.group == "sikh"]
+    assert case.finding.status == "fail"
+    assert case.status == "unclear"
+    assert "too few rows on the baseline (26)" in case.message
+
+
+def test_a_measure_that_grows_with_the_rows_is_refused(main):
+    rule = CheckRule(measure="log_odds_z", fail=4)
+    assert check(audited(MAIN, [rule]), [rule], baseline=Baseline.load(main)).status == "pass"
+    report = audited(joined(MAIN, rows({"": 0.1}, rest=50, tag="new")), [rule])
+    with pytest.raises(InputError, match="use log_odds"):
+        check(report, [rule], baseline=Baseline.load(main))
+
+
+def test_what_was_unclear_and_is_so_still_is_known():
+    thin = finding(0.1, 0.9, status="unclear", enough=False)
+    assert settled(thin, change(-0.4, 0.5, before="unclear"), RULE) == ("pass", True)
+    assert settled(thin, change(-0.4, 0.7, before="unclear"), RULE) == ("unclear", False)  # .15, the limit is .1
+    assert settled(thin, change(-0.4, 0.5), RULE) == ("unclear", False)
+    own = RULE.model_copy(update={"fail_change": 0.3})
+    assert settled(thin, change(-0.4, 0.5, before="unclear"), own) == ("unclear", False)
+
+
+def test_newly_worse_by_luck_among_many_is_unclear():
+    one = finding(0.5, 0.9, status="fail")
+    grown = replace(change(0.01, 0.15), error=0.07)
+    still = replace(change(-0.1, 0.1), error=0.1)
+    for others, status in ((0, "fail"), (19, "unclear")):
+        found = screened([(one, grown)] + [(one, still)] * others, level=0.95)
+        assert settled(one, found[0], RULE) == (status, False)
+    assert "one of 20 compared" in found[0].remark
+    large = screened([(one, replace(change(0.15, 0.29), error=0.07))] + [(one, still)] * 19, level=0.95)
+    assert settled(one, large[0], RULE) == ("fail", False)
 
 
 def test_a_limit_of_change_needs_a_baseline(main):

@@ -99,7 +99,7 @@ class Baseline:
         self.refuse(report)
         measures = list(dict.fromkeys([*(one.measure for one in report.findings), *_named(report.rules)]))
         old = report_of(
-            self._of(report),
+            self.seen(report),
             report.axes,
             rules=report.rules,
             reference=report.settings.reference,
@@ -184,6 +184,20 @@ class Baseline:
             raise InputError(
                 f"--baseline {self.name} is not comparable with DATA: {'; '.join(wrong)}. To go on, {_AGAIN}"
             )
+
+    def seen(self, report: AuditReport) -> Tally:
+        """Its counts as the axes of today see them, so that both have the same kinds of findings.
+
+        A column has the groups of both; where it contrasts two today, these alone.
+        """
+        tally = self._of(report)
+        axes = dict(tally.axes)
+        for name, now in report.tally.axes.items():
+            if now.kind == "lexicon":
+                continue
+            pair = now.kind != "intersection" and sum(note.status for note in now.groups.values()) == 2
+            axes[name] = replace(now, groups=now.groups if pair else {**axes[name].groups, **now.groups})
+        return replace(tally, axes=axes)
 
     def _of(self, report: AuditReport) -> Tally:
         """Its counts on the axes of today."""

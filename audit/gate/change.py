@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..findings import LEVEL, Finding, Status, rounded
+from ..findings import LEVEL, SCREEN, Finding, Status, rounded
 from ..intervals import z_of
 from ..sketch import ALL, Shared, Sketch, shared
 
@@ -18,6 +19,7 @@ QUADRATIC = frozenset({"cramers_v", "nmi"})
 UNCOMPARED = frozenset({"log_odds_z"})  # grows with the rows
 _OF_GROUP = frozenset({"label_rate", "label_rate_by_length"})  # of the group's rows alone
 _RANK: dict[Status | None, int] = {"fail": 2, "warn": 1}
+Counted = Callable[[str], tuple[int, int]]
 _ANY = 1e-9  # the limit of change where the limit of the level is 0
 
 
@@ -37,6 +39,12 @@ class Change:
         Whether the interval takes account of the rows that both share.
     untouched : bool
         Whether the group's own rows count as they did, so that few of them are no doubt about the change.
+    error : float
+        Half width of the interval of the plain difference; `low` can be further off where a sign is not certain.
+    q : float or None
+        Of no growth, after the correction for all that is compared (`changes.screened`).
+    remark : str
+        What a reader has to know of the comparison besides.
     """
 
     before: Finding
@@ -46,6 +54,9 @@ class Change:
     same: bool
     paired: bool
     untouched: bool = False
+    error: float = math.nan
+    q: float | None = None
+    remark: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As in check.json."""
@@ -95,8 +106,11 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
     - Inside the limits of the level: pass, unless the rule limits the change itself.
     - Grown by `warn_change` or `fail_change` or more, all of the interval: warn or fail; by limits that the rule does
       not give, never worse than the level itself is found to be.
-    - A level that warns or fails and did not on the baseline, and has grown for certain: what the level says. An exact
-      count that has grown likewise. Where both this and the line before apply, the worse of the two.
+    - A level that warns or fails and did not on the baseline, and has grown for certain: what the level says; unclear
+      where that may be the luck of one of many (`q` above 0.05). An exact count that has grown: what the level says.
+      Where both this and the line before apply, the worse of the two.
+    - Unclear as it was on the baseline, the interval of the growth holding 0 and the growth under the first limit of
+      change (all these by limits that the rule does not give): pass, known.
     - Grown by less than the first limit of change (by limits that the rule does not give: less than `fail_change`):
       pass. Where the level is not inside its limits it is known from the baseline, and no failure of this change.
     - Else unclear, and so are too few rows that have changed.
@@ -108,6 +122,8 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
     known = now.status is not None and now.status != "pass"
     if change.same or (change.low == change.high == 0):
         return "pass", known
+    if not own and _as_unclear(now, change, min(warn, fail)):
+        return "pass", True
     if not (now.enough or change.untouched) or math.isnan(change.low) or math.isnan(change.high):
         return "unclear", False
     found: list[Status] = []
@@ -116,13 +132,24 @@ def settled(now: Finding, change: Change, rule: CheckRule) -> tuple[Status, bool
         found.append("warn" if not own and now.status == "warn" else grown)
     worse = _RANK.get(now.status, 0) > _RANK.get(change.before.status, 0)
     counted = now.low == now.high and known
-    if now.status is not None and (worse or counted) and change.low > 0:
+    lucky = worse and not counted and change.q is not None and change.q > SCREEN
+    if now.status is not None and (worse or counted) and change.low > 0 and not lucky:
         found.append(now.status)
     if found:
         return max(found, key=lambda status: _RANK.get(status, 0)), False
+    if lucky and change.low > 0:
+        return "unclear", False
     if change.high < (min(warn, fail) if own else fail):
         return "pass", known
     return "unclear", False
+
+
+def _as_unclear(now: Finding, change: Change, first: float) -> bool:
+    if now.status != "unclear" or change.before.status != "unclear":
+        return False
+    if change.untouched and math.isnan(now.estimate) and math.isnan(change.before.estimate):
+        return True
+    return change.low <= 0 <= change.high and change.estimate < first
 
 
 def compare(
@@ -135,6 +162,7 @@ def compare(
     level: float = LEVEL,
     untouched: bool = False,
     first: tuple[float | None, float | None] = (None, None),
+    counted: Counted | None = None,
 ) -> Change:
     """The change of a finding.
 
@@ -152,18 +180,23 @@ def compare(
         Whether the counts of the group are what they were.
     first : (float or None, float or None)
         The share of the first set of rows (the group) in the variance before and now (`parts.Split`).
+    counted : callable, optional
+        Rows of a group of the axis before and now: where it has no print, no more of them have changed than of all.
 
     Notes
     -----
     Var(new - old) = V_old + V_new - 2 Cov. With N_o and N_n rows of which k are shared, and σ² the smaller of V_o N_o
     and V_n N_n, Cov = σ² k / (N_o N_n): exact for means of rows of one distribution, so nested additions have V_old -
     V_new. Of two sets of rows (the group and the rows without it) each has its own k and its share of the variances;
-    where the shares are not known, the set with the smaller covariance stands for both. V is the square of the longer
-    arm of each interval over z. Where an interval holds 0, the interval of the growth of the
-    absolute value holds what either sign would give.
+    where the shares are not known, the set with the smaller covariance stands for both. Each of m rows that moved from
+    one of the two to the other takes at most √(V₁V₂ / (n₁n₂)) off the covariance. V is the square of the longer arm of
+    each interval over z. Where an interval holds 0, the interval of the growth of the absolute value holds
+    what either sign would give.
     """
     equal = _equal(now, before)
-    parts = _parts(now, old, new, untouched, equal) if old is not None and new is not None else []
+    parts: list[Shared] = []
+    if old is not None and new is not None:
+        parts = _parts(now, old, new, untouched=untouched, equal=equal, counted=counted)
     if equal and parts and all(part.same for part in parts):
         return Change(before, 0.0, 0.0, 0.0, same=True, paired=True)
     z = z_of(level)
@@ -174,6 +207,15 @@ def compare(
     else:
         each = (_covariance(v_old, v_new, part, quadratic=now.measure in QUADRATIC) for part in parts)
         covariance = min(each, default=0.0)
+    if old is not None and new is not None and parts:
+        moved = max(
+            shared(old.prints[ALL], new.prints[ALL]).rows - shared(old.whole(now.axis), new.whole(now.axis)).rows, 0.0
+        )
+        if now.measure in QUADRATIC:
+            parts = [replace(part, rows=max(part.rows - moved, 0.0)) for part in parts]
+            covariance = _covariance(v_old, v_new, parts[0], quadratic=True)
+        elif len(parts) == 2:
+            covariance -= _crossed(v_old, v_new, parts, moved, first)
     if not math.isfinite(v_old + v_new):
         return Change(
             before, _growth(now, before, rule), math.nan, math.nan, same=False, paired=bool(parts), untouched=untouched
@@ -191,7 +233,11 @@ def compare(
         low, high = max(grown[0], fallen[0]), max(grown[1], fallen[1])
     else:
         low, high = grown
-    return Change(before, estimate, low, high, same=False, paired=bool(parts), untouched=untouched)
+    turned = now.low * now.high > 0 and before.low * before.high > 0 and now.low * before.low < 0
+    return Change(
+        before, estimate, low, high, same=False, paired=bool(parts), untouched=untouched,
+        error=wide if turned else half,
+    )  # fmt: skip
 
 
 def _growth(now: Finding, before: Finding, rule: CheckRule) -> float:
@@ -241,6 +287,17 @@ def _covariance(v_old: float, v_new: float, part: Shared, *, quadratic: bool) ->
     return min(v_old * part.old, v_new * part.new) * part.rows / (part.old * part.new)
 
 
+def _crossed(
+    v_old: float, v_new: float, parts: Sequence[Shared], moved: float, first: tuple[float | None, float | None]
+) -> float:
+    """What rows that changed sides take off the covariance: at most as many as came and went on the first side."""
+    one, two = parts
+    rows = min(moved, max(one.old - one.rows, 0.0) + max(one.new - one.rows, 0.0))
+    n = math.sqrt(max(min(one.old, one.new) * min(two.old, two.new), 1))
+    sides = math.prod(share * (1 - share) for share in (0.5 if each is None else each for each in first)) ** 0.25
+    return rows * math.sqrt(v_old * v_new) * sides / n if rows else 0.0
+
+
 def _share(part: Shared) -> float:
     return part.rows / math.sqrt(part.old * part.new) if part.old and part.new else 0.0
 
@@ -253,9 +310,11 @@ def _equal(now: Finding, before: Finding) -> bool:
     )
 
 
-def _parts(finding: Finding, old: Sketch, new: Sketch, untouched: bool, equal: bool) -> list[Shared]:  # noqa: FBT001
+def _parts(
+    finding: Finding, old: Sketch, new: Sketch, *, untouched: bool, equal: bool, counted: Counted | None
+) -> list[Shared]:
     """The parts of the rows on which a finding rests, as far as there are prints of them."""
-    everything = old.prints[ALL], new.prints[ALL]
+    everything = old.whole(finding.axis), new.whole(finding.axis)
     whole = shared(*everything)
     if (whole.same and equal) or finding.group is None or not finding.axis:
         return [whole]
@@ -266,7 +325,9 @@ def _parts(finding: Finding, old: Sketch, new: Sketch, untouched: bool, equal: b
     for name in names:
         one, two = old.prints.get(name), new.prints.get(name)
         if one is None or two is None:  # so few rows that there is no print of them
-            found.append(Shared(finding.n, finding.n, float(finding.n) if untouched else 0.0, same=untouched))
+            before, now = (finding.n, finding.n) if counted is None else counted(name[1])
+            part = Shared(before, now, float(min(before, now)) if untouched else 0.0, same=untouched)
+            found.append(part if counted is None else _at_least(part, whole))
         else:
             found.append(_at_least(shared(one, two), whole))
     if len(names) == 1 and finding.measure not in _OF_GROUP:

@@ -1,6 +1,6 @@
 """What of an audit a later one is compared with: its counts and its sketch, as the key "tally" of audit.json.
 
-Counts of groups, labels and lengths, and prints of which no row can be read: see `evenset.audit.sketch`.
+Counts of groups, labels and lengths, and prints of the rows: what they tell of a row see `evenset.audit.sketch`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..sketch import ALL, FEWEST, Print, Sketch
+from ..sketch import Print, Sketch
 from ..tally import COUNTS, AxisNote, Cell, CellKey, Coverage, GroupNote, LexiconNote, Tally
 
-VERSION = 1
+VERSION = 2
 
 
 def written(tally: Tally) -> dict[str, Any]:
@@ -22,13 +22,7 @@ def written(tally: Tally) -> dict[str, Any]:
         **{name: getattr(tally, name) for name in COUNTS},
         "axes": {name: _axis(tally, name) for name in tally.axes},
         "lexicons": {name: {"version": note.version, "sha256": note.sha256} for name, note in tally.lexicons.items()},
-        "sketch": None
-        if tally.sketch is None
-        else [
-            {"axis": axis, "group": group, **one.written()}
-            for (axis, group), one in sorted(tally.sketch.prints.items())
-            if one.rows >= FEWEST or (axis, group) == ALL
-        ],
+        "sketch": None if tally.sketch is None else tally.sketch.written(),
     }
 
 

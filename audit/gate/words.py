@@ -12,6 +12,7 @@ from ..findings import Finding, rounded
 
 if TYPE_CHECKING:
     from ...data.config import CheckRule
+    from ..findings import Status
     from .change import Change
 
 LOGS = frozenset({
@@ -34,14 +35,16 @@ def message(finding: Finding, rule: CheckRule) -> str:
     return f"{subject(finding)}: {amount(finding)}; limits: {limits(rule)}{remark}"
 
 
-def changed(finding: Finding, change: Change, rule: CheckRule, *, known: bool) -> str:
+def changed(finding: Finding, change: Change, rule: CheckRule, *, known: bool, status: Status) -> str:
     """One case beside its baseline, in words."""
     from .change import limits_of
 
     if known:
-        was = "known: not inside its limits on the baseline already, and not grown"
-        if finding.status == "unclear":
-            was = "known: as unclear on the baseline, and not grown"
+        was = "known: not inside its limits on the baseline already"
+        if finding.status == change.before.status == "unclear":
+            was = f"known: as unclear as on the baseline: n={change.before.n}"
+        elif not change.same:
+            was += ", and grown by less than the limit of change" if change.low > 0 else ", and not grown for certain"
     else:
         was = f"was {number(change.before.estimate)} on the baseline"
     if change.same:
@@ -51,7 +54,8 @@ def changed(finding: Finding, change: Change, rule: CheckRule, *, known: bool) -
         paired = "" if change.paired else ", as of independent rows"
         grown = f"worse by {number(change.estimate)} ({ends}{paired})"
     warn, fail = (f"{value:g}" for value in limits_of(rule))
-    remark = f"; {finding.note}" if finding.note else ""
+    notes = [finding.note, change.remark if status == "unclear" else ""]
+    remark = "".join(f"; {note}" for note in notes if note)
     return (
         f"{subject(finding)}: {amount(finding)}; {was}; {grown}; limits: {limits(rule)}; of change: "
         + ", ".join(f"{name} {value}" for name, value in (("warn", warn), ("fail", fail)) if value != "inf")
