@@ -236,3 +236,28 @@ def test_the_command_leaves_a_page(tmp_path):
                     "--out", str(tmp_path / "out"), "--quiet"])  # fmt: skip
     assert found == 0
     assert "The gap of" in (tmp_path / "out" / "verdict.html").read_text(encoding="utf-8")
+
+
+def test_what_the_data_were_is_said_in_words():
+    found = held("toxicity-pooled.verdict.json")
+    digest = "14c1878de43928d7be684a83148c81496ef76adbd1d40b78a47a02ada1e1fb47"
+    found["environment"] = {
+        "bootstrap_rows": True,
+        "data": {
+            "dev": f"{digest} None None",
+            "probe": f"{digest} ['template', 'name'] 1",
+            "train": digest,
+            "axis": None,
+        },
+    }
+    page = verdict_page(found)
+    assert f"{digest}; clusters: none given; positive label: none given</dd>" in page
+    assert f"{digest}; clusters: template, name; positive label: 1</dd>" in page
+    assert f"<dd>{digest}</dd>" in page
+    assert "<dd>none given</dd>" in page
+
+
+def test_facts_stand_in_one_column_on_a_phone(open_page):
+    sheet = open_page(verdict_page(judged().to_dict()), width=375)
+    for fact in sheet.locator("dl.facts dd").all():
+        assert fact.bounding_box()["width"] > 300
