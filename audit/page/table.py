@@ -127,7 +127,7 @@ def _cell(column: Column, value: Any, *, first: bool) -> Html:
         shown, sort = (tag("span", _EMPTY, aria_label="none"), "")
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         shown, sort = number(value, column.form), _plain(value)
-    kinds = [column.kind] if column.kind != "status" else []
+    kinds: list[str] = [column.kind] if column.kind != "status" else []
     if not isinstance(shown, Html):
         shown = str(shown)
         if first or column.kind == "text":

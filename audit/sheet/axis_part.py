@@ -44,7 +44,7 @@ def axis_section(report: AuditReport, axis: str, at: int) -> Section:
         _other(found, anchor),
     ]
     body = join([part for part in parts if part is not None])
-    return Section(anchor, f"Axis: {clipped(axis)}", body, lead=_lead(report, axis))
+    return Section(anchor, f"Axis: {clipped(axis, 60)}", body, lead=_lead(report, axis))
 
 
 def _lead(report: AuditReport, axis: str) -> str:
