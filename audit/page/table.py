@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +19,7 @@ _ON_PAPER = 60
 _MANY = 12  # So many columns or fewer have letters of the usual size on paper.
 _SHORT = 25  # So many rows stand open, without a frame that scrolls downwards.
 _WORD, _NAME = 20, 300  # A longer word may be broken; a longer name is cut.
+_ENDLESS = re.compile(rf"\S{{{_NAME + 1},}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def _cell(column: Column, value: Any, *, first: bool) -> Html:
         shown, sort = number(value, column.form), _plain(value)
     kinds: list[str] = [column.kind] if column.kind != "status" else []
     if not isinstance(shown, Html):
-        shown = str(shown)
+        shown = _ENDLESS.sub(lambda found: found.group()[: _NAME - 1] + "…", str(shown))
         if first or column.kind == "text":
             shown = shown if len(shown) <= _NAME else shown[: _NAME - 1] + "…"
         if any(len(word) > _WORD for word in shown.replace("-", " ").split()):
