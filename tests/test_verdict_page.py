@@ -76,8 +76,9 @@ def test_verdicts_of_every_version_are_shown(name):
 
 
 @pytest.mark.parametrize(("name", "width", "scheme"), [
-    ("toxicity-pooled.verdict.json", 375, "light"), ("toxicity-pooled.verdict.json", 1600, "dark"),
-    ("professions-frozen.verdict.json", 375, "dark"), ("professions-frozen.verdict.json", 800, "light"),
+    ("toxicity-pooled.verdict.json", 375, "light"), ("professions-frozen.verdict.json", 800, "dark"),
+    pytest.param("toxicity-pooled.verdict.json", 1600, "dark", marks=pytest.mark.slow),
+    pytest.param("professions-frozen.verdict.json", 375, "dark", marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_it_fits_and_can_be_read(open_page, name, width, scheme):
     sheet = open_page(verdict_page(held(name)), width=width, scheme=scheme)
@@ -89,6 +90,11 @@ def test_it_fits_and_can_be_read(open_page, name, width, scheme):
     )
     ids = sheet.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
     assert len(ids) == len(set(ids))
+    for fact in sheet.evaluate("[...document.querySelectorAll('dl.facts dd')].map((one) => one.clientWidth)"):
+        assert fact > 200
+    sheet.set_viewport_size({"width": 690, "height": 900})
+    sheet.emulate_media(media="print")
+    assert width_of(sheet) <= 690
 
 
 def test_the_tables_hold_the_numbers_of_the_file(open_page):
@@ -236,3 +242,22 @@ def test_the_command_leaves_a_page(tmp_path):
                     "--out", str(tmp_path / "out"), "--quiet"])  # fmt: skip
     assert found == 0
     assert "The gap of" in (tmp_path / "out" / "verdict.html").read_text(encoding="utf-8")
+
+
+def test_what_the_data_were_is_said_in_words():
+    found = held("toxicity-pooled.verdict.json")
+    digest = "14c1878de43928d7be684a83148c81496ef76adbd1d40b78a47a02ada1e1fb47"
+    found["environment"] = {
+        "bootstrap_rows": True,
+        "data": {
+            "dev": f"{digest} None None",
+            "probe": f"{digest} ['template', 'name'] 1",
+            "train": digest,
+            "axis": None,
+        },
+    }
+    page = verdict_page(found)
+    assert f"{digest}; clusters: none given; positive label: none given</dd>" in page
+    assert f"{digest}; clusters: template, name; positive label: 1</dd>" in page
+    assert f"<dd>{digest}</dd>" in page
+    assert "<dd>none given</dd>" in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,10 @@ Kind = Literal["text", "long", "number", "status", "code"]
 _ORDER = {"fail": 0, "warn": 1, "unclear": 2, "pass": 3, None: 4}
 _EMPTY = "–"
 _ON_PAPER = 60
+_MANY = 12  # So many columns or fewer have letters of the usual size on paper.
+_SHORT = 25  # So many rows stand open, without a frame that scrolls downwards.
+_WORD, _NAME = 20, 300  # A longer word may be broken; a longer name is cut.
+_ENDLESS = re.compile(rf"\S{{{_NAME + 1},}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,14 @@ def table(
         tag("p", caption, *notes, class_="caption", id=named),
         tag(
             "div",
-            tag("table", tag("thead", head), tag("tbody", join(body, "\n")), aria_labelledby=named),
-            class_="scroll",
+            tag(
+                "table",
+                tag("thead", head),
+                tag("tbody", join(body, "\n")),
+                aria_labelledby=named,
+                class_="many" if len(columns) > _MANY else None,
+            ),
+            class_="scroll tall" if len(rows) > _SHORT else "scroll",
             role="region",
             tabindex="0",
             aria_labelledby=named,
@@ -118,10 +129,17 @@ def _cell(column: Column, value: Any, *, first: bool) -> Html:
         shown, sort = (tag("span", _EMPTY, aria_label="none"), "")
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         shown, sort = number(value, column.form), _plain(value)
+    kinds: list[str] = [column.kind] if column.kind != "status" else []
+    if not isinstance(shown, Html):
+        shown = _ENDLESS.sub(lambda found: found.group()[: _NAME - 1] + "…", str(shown))
+        if first or column.kind == "text":
+            shown = shown if len(shown) <= _NAME else shown[: _NAME - 1] + "…"
+        if any(len(word) > _WORD for word in shown.replace("-", " ").split()):
+            kinds.append("broken")
     if first:
-        named = column.kind if column.kind in ("long", "code") else None
-        return tag("th", shown, scope="row", class_=named, data_v=sort)
-    return tag("td", shown, class_=None if column.kind == "status" else column.kind, data_v=sort)
+        named = " ".join(kind for kind in kinds if kind in ("long", "code", "broken"))
+        return tag("th", shown, scope="row", class_=named or None, data_v=sort)
+    return tag("td", shown, class_=" ".join(kinds) or None, data_v=sort)
 
 
 def number(value: float, form: str = ".2f") -> str:

@@ -44,7 +44,7 @@ def axis_section(report: AuditReport, axis: str, at: int) -> Section:
         _other(found, anchor),
     ]
     body = join([part for part in parts if part is not None])
-    return Section(anchor, f"Axis: {clipped(axis)}", body, lead=_lead(report, axis))
+    return Section(anchor, f"Axis: {clipped(axis, 60)}", body, lead=_lead(report, axis))
 
 
 def _lead(report: AuditReport, axis: str) -> str:
@@ -157,11 +157,8 @@ def _rates(report: AuditReport, found: Table, measure: str, anchor: str) -> Html
             Column("label", "long"),
             Column("status", "status"),
             Column(f"ratio {clipped(first, 20)} to {clipped(second, 20)}", "number"),
-            Column("interval", "number"),
             Column(f"rate, {clipped(first, 20)}", "number"),
-            Column("interval", "number"),
             Column(f"rate, {clipped(second, 20)}", "number"),
-            Column("interval", "number"),
             Column("rows", "number"),
             Column("q", "number", ".2g"),
             Column("note", "long"),
@@ -172,27 +169,23 @@ def _rates(report: AuditReport, found: Table, measure: str, anchor: str) -> Html
                 [
                     clipped(one.label),
                     one.status,
-                    ratio(one.estimate),
-                    ratios(one.low, one.high),
-                    *_rate(a),
-                    *_rate(b),
+                    _with(ratio(one.estimate), ratios(one.low, one.high)),
+                    _rate(a),
+                    _rate(b),
                     one.n,
                     one.q,
                     one.remark,
                 ]
             )
-        title = f"Each label between {first} and {second}"
+        title = f"Each label between {clipped(first)} and {clipped(second)}, with intervals"
     else:
         columns = [
             Column("group", "long"),
             Column("label"),
             Column("status", "status"),
             Column("ratio to the rest", "number"),
-            Column("interval", "number"),
             Column("label's rate", "number"),
-            Column("interval", "number"),
             Column("gap in points", "number"),
-            Column("interval", "number"),
             Column("rows", "number"),
             Column("q", "number", ".2g"),
             Column("note", "long"),
@@ -204,16 +197,15 @@ def _rates(report: AuditReport, found: Table, measure: str, anchor: str) -> Html
                     clipped(one.group or ""),
                     clipped(say.label(one.label)),
                     one.status,
-                    ratio(one.estimate),
-                    ratios(one.low, one.high),
-                    *_rate(rates.get(key)),
-                    *_points(gaps.get(key)),
+                    _with(ratio(one.estimate), ratios(one.low, one.high)),
+                    _rate(rates.get(key)),
+                    _points(gaps.get(key)),
                     one.n,
                     one.q,
                     one.remark,
                 ]
             )
-        title = "Each group against the rows without it"
+        title = "Each group against the rows without it, with intervals"
     cut = f"The first {MOST_ROWS:,} of {len(order):,}; the rest is in audit.json." if len(order) > MOST_ROWS else ""
     made = table(columns, rows, caption=title, anchor=f"{anchor}-rates", remark=cut)
     shown = ("label_rate",) if measure == _CONTRAST else ("label_rate", "label_rate_gap")
@@ -221,15 +213,25 @@ def _rates(report: AuditReport, found: Table, measure: str, anchor: str) -> Html
     return beside(join([tag("h3", "Label rates"), made]), note)
 
 
-def _rate(finding: Finding | None) -> list[Cell | None]:
-    return [None, None] if finding is None else [share(finding.estimate), shares(finding.low, finding.high)]
+def _with(value: Cell | None, ends: Cell | None) -> Cell | None:
+    """An estimate with its interval below it, so that a table of many has room for its notes."""
+    if value is None or ends is None:
+        return value
+    return Cell(join([value.shown, tag("br"), tag("span", ends.shown, class_="small")]), value.value)
 
 
-def _points(finding: Finding | None) -> list[Cell | None]:
+def _rate(finding: Finding | None) -> Cell | None:
+    return None if finding is None else _with(share(finding.estimate), shares(finding.low, finding.high))
+
+
+def _points(finding: Finding | None) -> Cell | None:
     if finding is None or math.isnan(finding.estimate):
-        return [None, None]
+        return None
     ends = f"{number(100 * finding.low, '+.1f')} to {number(100 * finding.high, '+.1f')}"
-    return [Cell(number(100 * finding.estimate, "+.1f"), finding.estimate), Cell(ends, finding.low)]
+    return _with(
+        Cell(number(100 * finding.estimate, "+.1f"), finding.estimate),
+        None if math.isnan(finding.low) else Cell(ends, finding.low),
+    )
 
 
 def _presence(found: Table, anchor: str) -> Html | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from ..page.document import Section, beside, command, computed
 from ..page.html import Html, join, tag
 from ..page.table import Column, table
 from ..scorecard import next_steps, rows_line, unclear_lines
-from .wording import RANK, clipped, plain, share, worst_first
+from .wording import RANK, clipped, plain, share, typed, worst_first
 
 if TYPE_CHECKING:
     from ..remedies import Remedy
@@ -49,7 +48,7 @@ def next_section(report: AuditReport) -> Section:
     if steps is not None:
         say, commands = steps
         body.append(tag("p", f"{say[:1].upper()}{say[1:]}. Run these where the data lies:"))
-        body += [command(shlex.join(words)) for words in commands]
+        body += [command(typed(words)) for words in commands]
     lines = unclear_lines(report)
     if lines:
         body.append(tag("h3", "What is not told"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from ..findings import Status
 from ..page.document import Matter, Tile
 from ..scorecard import best, next_steps, speaker, top, unclear_lines, would
 from ..words import strength
-from .wording import RANK, clipped
+from .wording import RANK, clipped, typed
 
 if TYPE_CHECKING:
     from ..report import AuditReport
@@ -24,7 +23,16 @@ def named(report: AuditReport) -> str:
     paths = [str(path) for path in report.dataset.get("paths", ())]
     if not paths:
         return "data in memory"
-    return clipped(paths[0]) if len(paths) == 1 else f"{clipped(paths[0])} and {len(paths) - 1:,} more files"
+    return clipped(paths[0], 90) if len(paths) == 1 else f"{clipped(paths[0], 90)} and {len(paths) - 1:,} more files"
+
+
+def names(report: AuditReport) -> set[str]:
+    """What axes, groups and labels are called: names that may be as long as the data likes."""
+    found = {str(name) for name in report.tally.axes}
+    for finding in report.findings:
+        found |= {str(name) for name in (finding.axis, finding.group, finding.label) if name}
+        found |= set(str(finding.group or "").split("/"))
+    return found | {name.partition(":")[2] for name in found if ":" in name}
 
 
 def tiles(report: AuditReport) -> list[Tile]:
@@ -38,7 +46,7 @@ def _tile(report: AuditReport, axis: str) -> Tile:
     said = ", ".join(f"{counts[name]:,} {name}" for name in _ORDER if counts[name])
     judged = f"findings: {said}" if said else "no finding judged"
     worst = min((status for status in counts if status), key=lambda status: RANK[status], default=None)
-    label = f"{clipped(axis)}: label depends on it (Cramér's V)"
+    label = f"{axis}: label depends on it (Cramér's V)"
     if score["value"] is None:
         why = "not compared" if report.tally.labels else "no labels"
         return Tile(label=label, value="–", interval=why, note=judged, status=worst)
@@ -77,7 +85,7 @@ def _beyond(report: AuditReport) -> list[Matter]:
             costs.add(remedy.cost)
             if curate is not None and remedy.do in curate:
                 # One command takes the steps of all axes.
-                command = "" if shown else shlex.join(curate)
+                command = "" if shown else typed(curate)
                 shown.add(remedy.do)
         found.append(Matter(title=say.sentence(finding) + ".", todo=todo, command=command, status=finding.status))
     return found

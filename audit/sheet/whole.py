@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..page.document import Section, document
 from ..page.html import join, tag
+from ..page.shorten import shortened, shortener
 from ..scorecard import conclusion
 from .about_part import about_section
 from .away_part import away_section
 from .axis_part import axis_section
 from .data_part import findings_section, next_section, quality_section, yardstick_section
 from .examples import Example, example_section
-from .first_screen import matters, named, tiles
+from .first_screen import matters, named, names, tiles
 from .term_part import term_section
 from .vector_part import vector_section
 
@@ -42,6 +43,8 @@ def audit_page(report: AuditReport, *, examples: Sequence[Example] | None = None
     """
     status, sentence = conclusion(report)
     heading, found = matters(report)
+    cut = shortener(names(report))
+    scores, found = shortened(tiles(report), found, cut, "What to do next")
     parts: list[Section | None] = [
         next_section(report),
         *(axis_section(report, axis, at) for at, axis in enumerate(report.tally.axes)),
@@ -65,8 +68,8 @@ def audit_page(report: AuditReport, *, examples: Sequence[Example] | None = None
         kind=f"evenset audit · {named(report)} · {report.tally.rows:,} rows"
         + ("" if examples is None else " · shows rows of the data"),
         status=status,
-        conclusion=sentence,
-        tiles=tiles(report),
+        conclusion=cut(sentence),
+        tiles=scores,
         matters=found,
         matters_title=heading,
         sections=[part for part in parts if part is not None],

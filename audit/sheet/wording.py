@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 
 from ..findings import Finding
@@ -15,7 +16,7 @@ from ..words import times
 RANK = {"fail": 0, "warn": 1, "unclear": 2, "pass": 3, None: 4}
 """Statuses from the worst to the least."""
 
-_LONG = 90
+_LONG = 300
 
 
 def clipped(name: object, most: int = _LONG) -> str:
@@ -28,6 +29,32 @@ def clipped(name: object, most: int = _LONG) -> str:
     """
     text = str(name)
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def typed(words: Sequence[str]) -> str:
+    r"""A command as it is typed: what cannot be seen is written so that the shell reads it as it was.
+
+    Examples
+    --------
+    >>> print(typed(["evenset", "audit", "my file.csv", "--axis", "column:a\\u202eb's\\n"]))
+    evenset audit 'my file.csv' --axis $'column:a\\u202eb\\'s\\n'
+    """
+    return " ".join(shlex.quote(word) if word.isprintable() else f"$'{''.join(map(_keyed, word))}'" for word in words)
+
+
+def _keyed(char: str) -> str:
+    code = ord(char)
+    if char in "\\'":
+        return "\\" + char
+    if char.isprintable():
+        return char
+    if char in "\n\t\r":
+        return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}[char]
+    if 0xDC80 <= code <= 0xDCFF:  # A byte of a file name that is no UTF-8.
+        return f"\\x{code - 0xDC00:02x}"
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

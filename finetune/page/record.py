@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import ast
+import re
 from collections.abc import Mapping, Sequence
 
 from ...audit.page.document import Section, beside, computed
@@ -17,6 +18,7 @@ _MARGINS = {
     "worst_group_loss": "Loss of the worst-off group accepted",
     "min_seeds": "Least seeds for a pass",
 }
+_ROWS = re.compile(r"([0-9a-f]{16,}) (None|\[.*\]|\S+) (.+)", re.DOTALL)
 _LIMITS = (
     "A verdict holds for this data, this model, these test rows and this rule for the threshold.",
     "Words, not people: a row that says she is about someone called she; who wrote it is not known. A verdict on "
@@ -94,7 +96,7 @@ def made(verdict: Json) -> Section | None:
         for key, value in found.items()
         if key not in ("fixed", "data", "trained_on", "choice")
     ]
-    facts += [(f"data: {said(key)}", said(value)) for key, value in part(found, "data").items()]
+    facts += [(f"data: {said(key)}", _fingerprint(value)) for key, value in part(found, "data").items()]
     facts += [("trained on", _words(one)) for one in items(found, "trained_on")]
     if found.get("choice"):
         facts.append(("choice of the arm", _words(found["choice"])))
@@ -119,4 +121,23 @@ def _facts(facts: Sequence[tuple[str, str]]) -> Html:
 def _words(value: object) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{key} {_words(one)}" for key, one in value.items())
-    return json.dumps(value) if isinstance(value, bool | list) else said(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(_words, value)) or "none"
+    return "none given" if value is None else said(value)
+
+
+def _fingerprint(value: object) -> str:
+    """A hash of rows, and with it the columns that make clusters and the positive label of a probe, in words."""
+    found = _ROWS.fullmatch(said(value))
+    if found is None:
+        return _words(value)
+    digest, clusters, positive = found.groups()
+    if clusters.startswith("["):
+        try:
+            clusters = ", ".join(map(said, ast.literal_eval(clusters)))
+        except (ValueError, SyntaxError):
+            clusters = clusters.strip("[]")
+    given = {"clusters": clusters, "positive label": positive}
+    return "; ".join([digest, *(f"{name}: {'none given' if one == 'None' else one}" for name, one in given.items())])

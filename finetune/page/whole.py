@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ...audit.page.document import Section, document
+from ...audit.page.shorten import shortened, shortener
 from .arms import decisions, gaps, placebos, scratch, tradeoff
 from .attributed import attributed
 from .first import conclusion, matters, status, tiles
 from .groups import groups, thresholds, worst
 from .more import secondary
-from .reading import Json, gap_in_words, part, said
+from .reading import Json, gap_in_words, items, part, said
 from .record import fixed, limits, made
 
 FOOTER = (
@@ -38,13 +39,17 @@ def page(verdict: Json) -> str:
         made(verdict),
         limits(verdict),
     ]
+    cut = shortener(
+        one.get(key) for name in ("arms", "gaps") for one in items(verdict, name) for key in ("arm", "upstream")
+    )
+    scores, found = shortened(tiles(verdict), matters(verdict), cut, "How it was made")
     return document(
         title=f"Verdict: {said(verdict.get('decision')) or 'gaps'}",
-        kind=f"{kind}. {gap_in_words(verdict)}",
+        kind=cut(f"{kind}. {gap_in_words(verdict)}"),
         status=status(verdict),
-        conclusion=conclusion(verdict),
-        tiles=tiles(verdict),
-        matters=matters(verdict),
+        conclusion=cut(conclusion(verdict)),
+        tiles=scores,
+        matters=found,
         sections=[section for section in made_of if section is not None],
         footer=FOOTER,
     )

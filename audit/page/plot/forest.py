@@ -193,9 +193,8 @@ def _row(
     parts: list[Html] = [tag("title", tip)]
     room = width - 12 - words_width(said, 11) if narrow else left - 8
     baseline = y + 13 if narrow else y + high / 2 + 4
-    parts.append(
-        fr.words(left if narrow else left - 8, baseline, fitted(row.name, room), *(() if narrow else ("p-end",)))
-    )
+    named = ("p-halo",) if narrow else ("p-halo", "p-end")
+    parts.append(fr.words(left if narrow else left - 8, baseline, fitted(row.name, room), *named))
     parts.append(
         fr.words(width - 2, baseline, said, "p-end", "p-quiet", "p-small", "p-halo")
         if narrow

@@ -12,7 +12,7 @@ CSS = """
 .plot .p-quiet{fill:var(--muted)}
 .plot .p-small{font-size:11px}
 .plot .p-head{font-weight:600}
-.plot .p-halo{stroke:var(--paper);stroke-width:3px;stroke-linejoin:round;paint-order:stroke}
+.plot .p-halo{stroke:var(--paper);stroke-width:4px;stroke-linejoin:round;paint-order:stroke}
 .plot .p-end{text-anchor:end}
 .plot .p-mid{text-anchor:middle}
 .plot .p-grid{stroke:var(--line);stroke-width:1;fill:none}
