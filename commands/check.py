@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .apart import CHECKED, Named, apart, sources
 from .expecting import refuse_gx, with_ledger, with_ledger_rule, write_docs
 from .folder import axes_of, claimed, load, opened
 from .help import Command
@@ -117,6 +118,8 @@ def check(
     if as_json and md == "-":
         raise InputError("--json and --md - both want standard output; give --md a file")
     config = load(None if write_init and not target.exists() else config_path)
+    _apart(sources(data, config.data.train), flags, config_path=config_path, target=target if write_init else None,
+           baseline=baseline_path, ledger=ledger_path, md=md, sarif=sarif, out=out)  # fmt: skip
     rules = tuple(config.check)
     if not write_init:
         if config_path is None:
@@ -182,6 +185,31 @@ def check(
     else:
         answer(result, result.table, note, quiet=quiet, as_json=as_json)
     return int(result.exit_code(allow_unclear=allow_unclear))
+
+
+def _apart(
+    data: list[Named],
+    flags: dict[str, Any],
+    *,
+    config_path: Path | None,
+    target: Path | None,
+    baseline: Path | None,
+    ledger: Path | None,
+    md: str | None,
+    sarif: Path | None,
+    out: Path | None,
+) -> None:
+    """Refuse results that would be written over what they are made of; `target` is where --init writes."""
+    inputs: list[Named] = [*data, ("--ledger", ledger)]
+    inputs += [("--axis", axis[8:]) for axis in flags.get("axes") or () if axis.startswith("lexicon:")]
+    inputs += [("--config", config_path)] if target is None else []
+    inputs += [] if baseline is None else [("--baseline", baseline / "audit.json" if baseline.is_dir() else baseline)]
+    outputs: list[Named] = [("--config", target), ("--md", None if md == "-" else md), ("--sarif", sarif)]
+    if out is not None:
+        same = {"check.md": md, "check.sarif": sarif}  # the same text, under the same name
+        own = [name for name in CHECKED if same.get(name) is None or Path(str(same[name])) != out / name]
+        outputs += [("--out", out / name) for name in own]
+    apart(inputs, outputs, out=out, writes=CHECKED)
 
 
 def _content(path: Path) -> str:

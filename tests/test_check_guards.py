@@ -1,0 +1,87 @@
+"""What a check, a curation and a card refuse before they read or write anything."""
+
+import json
+
+import pytest
+
+from evenset.cli import invoke
+
+ROWS = "text,label\n" + "".join(
+    f"{'she' if i % 2 else 'he'} wrote line {i},{int(i % 8 < (6 if i % 2 else 2))}\n" for i in range(200)
+)
+RULES = '[data]\naxes = ["pronouns"]\n[[check]]\nmeasure = "log_ratio_centred"\naxis = "pronouns"\nwarn = 8\nfail = 9\n'
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder that is worked in, with data and a config."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ok.csv").write_text(ROWS)
+    (tmp_path / "evenset.toml").write_text(RULES)
+    return tmp_path
+
+
+def run(capsys, *words):
+    code = invoke([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def state(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# -- what is read is not written over ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("check ok.csv --sarif ok.csv", 'over DATA ("ok.csv")'),
+        ("check ok.csv --md ./ok.csv", 'over DATA ("ok.csv")'),
+        ("check ok.csv --md link.csv", 'over DATA ("ok.csv")'),
+        ("check *.csv --md ok.csv", "over DATA"),
+        ("check ok.csv --config evenset.toml --md evenset.toml", "over --config"),
+        ("check ok.csv --baseline base --sarif base/audit.json", "over --baseline"),
+        ("check ok.csv --baseline base/audit.json --sarif base/audit.json", "over --baseline"),
+        ("check ok.csv --ledger ledger.parquet --md ledger.parquet", "over --ledger"),
+        ("check ok.csv --md f --sarif f", '--md and --sarif both name "f"'),
+        ("check ok.csv --md o/check.json --out o", "--md and --out both name"),
+        ("check o/check.md --out o --overwrite", "over DATA"),
+        ("check ok.csv --config ok.csv --init --overwrite", "ok.csv"),
+        ("curate data.csv --do reweight:pronouns --out . --overwrite", '--out "." holds DATA ("data.csv")'),
+        ("curate data.csv --until label_log_ratio:pronouns<=0.2 --out . --overwrite", "holds DATA"),
+        ("restore data.csv --ledger nowhere.parquet --out . --overwrite", 'holds CURATED ("data.csv")'),
+        ("restore ok.csv --ledger ledger.parquet --out . --overwrite", 'holds --ledger ("ledger.parquet")'),
+        ("card base --readme ok.csv", "ends in .md"),
+        ("card base --readme base/audit.json", "ends in .md"),
+        ("card base --croissant base/audit.json", "over AUDIT"),
+    ],
+)
+def test_nothing_is_written_over_what_is_read(here, capsys, words, said):
+    for name in ("data.csv", "ledger.parquet", "base/audit.json", "o/check.md"):
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_text(ROWS)
+    (here / "link.csv").symlink_to("ok.csv")
+    before = state(here)
+    code, out, err = run(capsys, *words.split())
+    assert (code, out) == (2, ""), err
+    assert said in err
+    assert state(here) == before
+
+
+def test_what_another_run_wrote_into_the_folder_is_no_input(here, capsys):
+    """--overwrite would remove it when the run ends well."""
+    assert run(capsys, "curate", "ok.csv", "--do", "reweight:pronouns", "--out", "curated")[0] == 0
+    before = state(here)
+    code, _, err = run(capsys, "audit", "curated/data.csv", "--axis", "pronouns", "--out", "curated", "--overwrite")
+    assert (code, state(here)) == (2, before)
+    assert "would be overwritten or removed" in err
+
+
+def test_outputs_beside_inputs_are_written(here, capsys):
+    words = ["check", "ok.csv", "--config", "evenset.toml", "--out", "o", "--md", "o/check.md", "--sarif", "s.sarif"]
+    assert run(capsys, *words)[0] == 0
+    assert json.loads((here / "s.sarif").read_text()) == json.loads((here / "o/check.sarif").read_text())
+
+    assert (here / "ok.csv").read_text() == ROWS
