@@ -85,3 +85,69 @@ def test_outputs_beside_inputs_are_written(here, capsys):
     assert json.loads((here / "s.sarif").read_text()) == json.loads((here / "o/check.sarif").read_text())
 
     assert (here / "ok.csv").read_text() == ROWS
+
+
+# -- names in rules ---------------------------------------------------------------------------------------------------
+
+EASY = '[data]\naxes = ["pronouns"]\n[[check]]\nmeasure = "representation"\naxis = "pronouns"\nwarn = 8\nfail = 9\n'
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ('measure = "label_rate"\naxis = "pronuns"', 'no axis "pronuns". Did you mean "pronouns"?'),
+        ('measure = "label_rate"\naxis = "pronouns"\ngroup = "sheh"', 'no group "sheh". Did you mean "she"?'),
+        ('measure = "label_rate"\ngroup = "zz"', 'no group "zz". There are: '),
+        ('measure = "label_rate"\nlabel = "yes"', 'no label "yes". There are: 0, 1.'),
+        ('measure = "cramers_v"\naxis = "pronouns"\ngroup = "shee"', 'Did you mean "she"?'),
+    ],
+)
+def test_a_slip_of_the_pen_in_a_rule_is_no_pass(here, capsys, rule, said):
+    (here / "evenset.toml").write_text(f"{EASY}[[check]]\n{rule}\nfail = 5\n")
+    code, out, err = run(capsys, "check", "ok.csv", "--config", "evenset.toml", "--allow-unclear", "--out", "o")
+    assert (code, out) == (2, ""), err
+    assert said in err
+    assert "the rule (measure =" in err
+    assert not (here / "o").exists()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        'measure = "label_rate"\naxis = "pronouns"\ngroup = "they"',  # known to the lexicon, in no row
+        'measure = "label_rate"\naxis = "identity"',  # an axis that is not audited here
+        'measure = "representation"\naxis = "pronouns"\nlabel = "1"',  # a measure without labels
+    ],
+)
+def test_a_rule_that_judged_nothing_stays_unclear_whatever_is_allowed(here, capsys, rule):
+    (here / "evenset.toml").write_text(f"{EASY}[[check]]\n{rule}\nfail = 5\n")
+    code, _, err = run(capsys, "check", "ok.csv", "--config", "evenset.toml", "--allow-unclear", "--quiet")
+    assert code == 3, err
+
+
+def test_great_expectations_says_the_same_of_names(here):
+    pytest.importorskip("great_expectations")
+    from evenset.audit import run as audit
+    from evenset.audit.expectations import suite, validate
+    from evenset.data import InputError
+    from evenset.data import open as open_data
+    from evenset.data.config import parse
+
+    report = audit(open_data("ok.csv", text="text", label="label"), ["pronouns"])
+    with pytest.raises(InputError, match='no axis "pronuns"'):
+        validate(report, suite(parse({"check": [{"measure": "label_rate", "axis": "pronuns", "fail": 5}]})))
+    absent = {"measure": "label_rate", "axis": "pronouns", "group": "they", "fail": 5}
+    done = validate(report, suite(parse({"check": [absent]}), allow_unclear=True))
+    assert (done.success, done.status, done.exit_code(allow_unclear=True)) == (False, "unclear", 3)
+
+
+# -- limits -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["warn", "fail", "warn_below", "fail_below", "warn_change", "fail_change"])
+@pytest.mark.parametrize("limit", ["nan", "inf", "-inf", '"1"', "true"])
+def test_limits_are_finite_numbers(here, capsys, key, limit):
+    (here / "evenset.toml").write_text(f'[[check]]\nmeasure = "label_rate"\n{key} = {limit}\n')
+    code, out, err = run(capsys, "check", "ok.csv", "--config", "evenset.toml")
+    assert (code, out) == (2, ""), err
+    assert key in err

@@ -114,7 +114,7 @@ def annotate_cases(cases: Sequence[dict[str, Any]], *, allow_unclear: bool) -> N
     levels: dict[str, list[dict[str, Any]]] = {"error": [], "warning": []}
     for case in sorted(cases, key=lambda case: RANK.get(case["status"], 3)):
         if case["status"] in RANK:
-            mild = case["status"] == "warn" or (case["status"] == "unclear" and allow_unclear)
+            mild = case["status"] == "warn" or (case["status"] == "unclear" and allow_unclear and case.get("finding"))
             levels["warning" if mild else "error"].append(case)
     for level, ours in levels.items():
         shown = ours if len(ours) <= SHOWN else ours[: SHOWN - 1]
