@@ -151,3 +151,32 @@ def test_limits_are_finite_numbers(here, capsys, key, limit):
     code, out, err = run(capsys, "check", "ok.csv", "--config", "evenset.toml")
     assert (code, out) == (2, ""), err
     assert key in err
+
+
+# -- files that are damaged -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [None, [], {}, "x", [1]])
+def test_an_audit_without_findings_is_damaged(here, capsys, wrong):
+    assert run(capsys, "audit", "ok.csv", "--axis", "pronouns", "--out", "base")[0] == 0
+    place = here / "base/audit.json"
+    content = json.loads(place.read_text())
+    place.write_text(json.dumps(content | {"findings": wrong}))
+    (here / "scores.csv").write_text("id,label,score,group\na,1,0.5,she\nb,0,0.2,he\n")
+    for words in (
+        ["check", "ok.csv", "--config", "evenset.toml", "--baseline", "base"],
+        ["card", "base"],
+        ["verify", "scores.csv", "--yardstick", "base/audit.json", "--out", "v"],
+    ):
+        code, out, err = run(capsys, *words)
+        assert (code, out) == (2, ""), err
+        assert "is damaged" in err
+
+
+@pytest.mark.parametrize("value", ["5", "-0.1", "1.0001"])
+def test_scores_are_probabilities(here, capsys, value):
+    assert run(capsys, "audit", "ok.csv", "--axis", "pronouns", "--out", "base")[0] == 0
+    (here / "scores.csv").write_text(f"id,label,score,group\na,1,0.5,she\nb,0,{value},he\n")
+    code, _, err = run(capsys, "verify", "scores.csv", "--yardstick", "base/audit.json", "--out", "v")
+    assert code == 2
+    assert f"scores.csv: row 2 has the score {value}," in err

@@ -26,8 +26,8 @@ def refuse_unknown(
     rule : CheckRule
         One that matched no finding.
     findings : sequence of Finding
-        All there are. Where there is nothing but these, they need not name all labels, nor all groups of an axis that
-        is no built-in lexicon, and such names are not refused.
+        All there are. Where there is nothing but these, they need not name all labels, nor all axes and groups
+        unless they are of built-in lexicons, and such names are not refused.
     report : AuditReport, optional
         What they are of.
     before : Tally, optional
@@ -55,7 +55,8 @@ there is no axis "identty". Did you mean "identity"?
     if report is not None:
         axes |= {axis.name for axis in report.axes}
     builtin = set(builtin_names())
-    if rule.axis and rule.axis not in axes | builtin:
+    closed = report is not None or axes - {""} <= builtin
+    if closed and rule.axis and rule.axis not in axes | builtin:
         raise _unknown(rule, "axis", rule.axis, axes if report is not None else axes | builtin)
     own = {rule.axis} if rule.axis else axes - {""}
     if rule.group and (report is not None or own <= builtin):
