@@ -113,6 +113,8 @@ def check(
         raise InputError(f"{target}: exists already; --overwrite replaces it.")
     if write_init and baseline_path is not None:
         raise InputError("--init writes limits from today's data alone; leave --baseline out")
+    if write_init and out is not None:
+        raise InputError(f"--init writes a config, {target}; leave --out out, and say where else with --config FILE")
     if added and baseline_path is None:
         raise InputError("--added needs --baseline: the audit of the rows that were there before")
     if as_json and md == "-":
@@ -128,6 +130,8 @@ def check(
         if ledger_path is not None:
             rules = with_ledger_rule(rules, ledger_path)
         usable(rules, baseline=baseline_path is not None)
+        if baseline_path is None and any(rule.warn_change or rule.fail_change for rule in rules):
+            say("note: limits of change (warn_change, fail_change) count only with --baseline", quiet=quiet)
     asked = listed_measures(measures)
     if asked and not write_init:
         raise InputError("--measures goes with --init; in a check the rules of the config say what is measured")

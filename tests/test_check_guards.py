@@ -180,3 +180,27 @@ def test_scores_are_probabilities(here, capsys, value):
     code, _, err = run(capsys, "verify", "scores.csv", "--yardstick", "base/audit.json", "--out", "v")
     assert code == 2
     assert f"scores.csv: row 2 has the score {value}," in err
+
+
+# -- init, and limits that do not count -------------------------------------------------------------------------------
+
+
+def test_a_first_config_of_standard_input_names_no_file(here, capsys, monkeypatch):
+    import io
+    import sys
+    import tomllib
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(ROWS.encode())))
+    assert run(capsys, "check", "-", "--axis", "pronouns", "--init", "--config", "new.toml")[0] == 0
+    assert "train" not in tomllib.loads((here / "new.toml").read_text())["data"]
+    code, _, err = run(capsys, "check", "ok.csv", "--init", "--config", "other.toml", "--out", "o")
+    assert (code, (here / "other.toml").exists()) == (2, False)
+    assert "--init writes a config, other.toml" in err
+
+
+def test_limits_of_change_without_a_baseline_are_said_not_to_count(here, capsys):
+    said = "count only with --baseline"
+    assert said not in run(capsys, "check", "ok.csv", "--config", "evenset.toml")[2]
+    (here / "evenset.toml").write_text(f"{RULES}fail_change = 0.1\n")
+    code, _, err = run(capsys, "check", "ok.csv", "--config", "evenset.toml")
+    assert (code, err.count(said)) == (0, 1)
