@@ -11,6 +11,7 @@ from typing import Any
 
 from ..data.errors import InputError
 from .findings import Finding
+from .gate.snapshot import damaged
 from .report import SCHEMA
 from .words import Speaker, strength
 
@@ -40,7 +41,9 @@ def read_audit(path: str | Path) -> dict[str, Any]:
     """
     place = Path(path) / "audit.json" if Path(path).is_dir() else Path(path)
     found = _json(place, "audit.json", "evenset audit DATA --out audit/")
-    if found.get("schema") != SCHEMA or not isinstance(found.get("findings"), list):
+    if found.get("schema") == SCHEMA and (wrong := damaged(found.get("findings"))):
+        raise InputError(f'"{place}" is damaged: {wrong}; make it anew: evenset audit DATA --out audit/')
+    if found.get("schema") != SCHEMA:
         raise InputError(
             f'"{place}" is no {SCHEMA} (it says {found.get("schema")!r}); make it anew: evenset audit DATA --out audit/'
         )

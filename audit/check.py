@@ -12,6 +12,7 @@ from ..data.errors import InputError
 from .findings import LEVEL, Finding, Status
 from .gate.change import UNCOMPARED, Change, settled
 from .gate.changes import Changes, screened
+from .gate.names import refuse_unknown
 from .gate.screen import RANK
 from .gate.words import changed, message, nothing, rule_text
 from .measures import known_measure
@@ -100,10 +101,15 @@ class CheckResult:
         return next((status for status in ("fail", "unclear", "warn") if counts[status]), "pass")
 
     def exit_code(self, *, allow_unclear: bool = False) -> int:
-        """0 passed (warnings too), 1 failed, 3 unclear; with `allow_unclear` the last is 0."""
+        """0 passed (warnings too), 1 failed, 3 unclear; with `allow_unclear` the last is 0 if every rule judged."""
         if self.status == "unclear":
-            return 0 if allow_unclear else 3
+            return 0 if allow_unclear and not self.idle else 3
         return 1 if self.status == "fail" else 0
+
+    @property
+    def idle(self) -> int:
+        """How many rules found nothing to judge, which more rows need not mend."""
+        return sum(case.finding is None for case in self.cases)
 
     def summary(self) -> str:
         """The result in one line, with the first case that brought it about."""
@@ -201,8 +207,8 @@ def check(
     Raises
     ------
     InputError
-        When there are no rules, one names a measure that does not exist or has limits of change alone without a
-        baseline, or the baseline is not comparable.
+        When there are no rules, one names a measure, an axis, a group or a label that does not exist or has limits of
+        change alone without a baseline, or the baseline is not comparable.
     """
     usable(rules, baseline=baseline is not None)
     from .report import AuditReport
@@ -227,6 +233,9 @@ def check(
         drafts += [(rule, one, None if changes is None else changes.change(one, rule), "") for one in own]
         overruled = any(not _deciding(rule, finding, rules) for finding in ours)
         if not own and not overruled:
+            if not ours and not default:
+                before = None if baseline is None else baseline.tally
+                refuse_unknown(rule, judged, report if isinstance(report, AuditReport) else None, before)
             axes = [axis.name for axis in report.axes] if isinstance(report, AuditReport) else []
             gone = "" if changes is None else changes.gone_of(rule)
             drafts.append((rule, None, None, nothing(rule, ours, judged, axes) + gone))

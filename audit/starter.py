@@ -85,7 +85,7 @@ def _data(dataset: Dataset | None, axes: Sequence[str]) -> list[str]:
     lines = []
     if dataset is not None:
         columns = dataset.columns
-        if len(dataset.paths) == 1:
+        if len(dataset.paths) == 1 and not dataset.paths[0].name.startswith(".evenset-stdin"):  # gone after the run
             lines.append(f"train = {_quoted(str(dataset.paths[0]))}")
         given: tuple[tuple[str, Any], ...] = (
             ("text", columns.text),

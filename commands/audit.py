@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .apart import AUDITED, apart, sources
 from .folder import axes_of, claimed, listed, load, opened, splits_of
 from .help import Command
 from .options import (
@@ -114,6 +115,7 @@ def audit(
             data, config, flags, shard=shard, merge=merge, engine=engine, measures=measures, out=out,
             overwrite=overwrite, seed=seed, quiet=quiet, as_json=as_json,
         )  # fmt: skip
+    apart([*sources(data, config.data.train), ("--config", config_path)], (), out=out, writes=AUDITED)
     dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=True, ruled=True)
     chosen = listed(measures)
     axes = axes_of(config, flags, dataset)

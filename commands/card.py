@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .apart import apart
 from .help import Command
 from .options import Place, quiet_option
 from .screen import say
@@ -45,6 +46,12 @@ def card(
 
     if name is not None and metadata is None:
         raise InputError("--name goes with --croissant FILE.")
+    if readme is not None and not readme.is_dir() and readme.suffix.lower() not in (".md", ".markdown"):
+        raise InputError(f'--readme "{readme}": a card is a file that ends in .md, or the folder of a README.md.')
+    made = curation / "curation.json" if curation is not None and curation.is_dir() else curation
+    of = [("AUDIT", audit / "audit.json" if audit.is_dir() else audit), ("--curation", made)]
+    written = readme / "README.md" if readme is not None and readme.is_dir() else readme
+    apart(of, [("--readme", written), ("--croissant", metadata)])
     found = read_audit(audit)
     done = None if curation is None else read_curation(curation)
     if readme is None and metadata is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .apart import CHECKED, Named, apart, sources
 from .expecting import refuse_gx, with_ledger, with_ledger_rule, write_docs
 from .folder import axes_of, claimed, load, opened
 from .help import Command
@@ -112,11 +113,15 @@ def check(
         raise InputError(f"{target}: exists already; --overwrite replaces it.")
     if write_init and baseline_path is not None:
         raise InputError("--init writes limits from today's data alone; leave --baseline out")
+    if write_init and out is not None:
+        raise InputError(f"--init writes a config, {target}; leave --out out, and say where else with --config FILE")
     if added and baseline_path is None:
         raise InputError("--added needs --baseline: the audit of the rows that were there before")
     if as_json and md == "-":
         raise InputError("--json and --md - both want standard output; give --md a file")
     config = load(None if write_init and not target.exists() else config_path)
+    _apart(sources(data, config.data.train), flags, config_path=config_path, target=target if write_init else None,
+           baseline=baseline_path, ledger=ledger_path, md=md, sarif=sarif, out=out)  # fmt: skip
     rules = tuple(config.check)
     if not write_init:
         if config_path is None:
@@ -125,6 +130,8 @@ def check(
         if ledger_path is not None:
             rules = with_ledger_rule(rules, ledger_path)
         usable(rules, baseline=baseline_path is not None)
+        if baseline_path is None and any(rule.warn_change or rule.fail_change for rule in rules):
+            say("note: limits of change (warn_change, fail_change) count only with --baseline", quiet=quiet)
     asked = listed_measures(measures)
     if asked and not write_init:
         raise InputError("--measures goes with --init; in a check the rules of the config say what is measured")
@@ -182,6 +189,31 @@ def check(
     else:
         answer(result, result.table, note, quiet=quiet, as_json=as_json)
     return int(result.exit_code(allow_unclear=allow_unclear))
+
+
+def _apart(
+    data: list[Named],
+    flags: dict[str, Any],
+    *,
+    config_path: Path | None,
+    target: Path | None,
+    baseline: Path | None,
+    ledger: Path | None,
+    md: str | None,
+    sarif: Path | None,
+    out: Path | None,
+) -> None:
+    """Refuse results that would be written over what they are made of; `target` is where --init writes."""
+    inputs: list[Named] = [*data, ("--ledger", ledger)]
+    inputs += [("--axis", axis[8:]) for axis in flags.get("axes") or () if axis.startswith("lexicon:")]
+    inputs += [("--config", config_path)] if target is None else []
+    inputs += [] if baseline is None else [("--baseline", baseline / "audit.json" if baseline.is_dir() else baseline)]
+    outputs: list[Named] = [("--config", target), ("--md", None if md == "-" else md), ("--sarif", sarif)]
+    if out is not None:
+        same = {"check.md": md, "check.sarif": sarif}  # the same text, under the same name
+        own = [name for name in CHECKED if same.get(name) is None or Path(str(same[name])) != out / name]
+        outputs += [("--out", out / name) for name in own]
+    apart(inputs, outputs, out=out, writes=CHECKED)
 
 
 def _content(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .apart import CURATED, Named, apart, sources
 from .folder import axes_of, claimed, listed, load, opened, split_words
 from .help import Command
 from .options import (
@@ -112,8 +113,9 @@ def curate(
         if plan_name is not None or steps or placebo:
             raise InputError("--until looks for a plan; leave out --plan, --do and --placebo.")
         return _searched(
-            data, load(config_path), flags, until=until, allow=allow, pool=pool, pool_text=pool_text,
-            measures=compared, dry_run=dry_run, out=out, overwrite=overwrite, seed=seed, quiet=quiet, as_json=as_json,
+            data, load(config_path), flags, config_path=config_path, until=until, allow=allow, pool=pool,
+            pool_text=pool_text, measures=compared, dry_run=dry_run, out=out, overwrite=overwrite, seed=seed,
+            quiet=quiet, as_json=as_json,
         )  # fmt: skip
     for flag, value in (("--minimise", minimise), ("--allow", allow), ("--pool", pool), ("--pool-text", pool_text)):
         if value is not None:
@@ -133,6 +135,10 @@ def curate(
             raise InputError(f"--plan NAME is needed; plans in {config_path}: {', '.join(config.plan) or 'none'}.")
         plan_name = next(iter(config.plan))
     plan = inline_plan(steps) if plan_name is None else config.get_plan(plan_name)
+    named: list[Named] = [("--config", config_path)]
+    keys = ("pool", "placebo_pool", "audit")
+    named += [(key, getattr(step, key, None)) for step in plan.step for key in keys]
+    apart([*sources(data, config.data.train), *named], (), out=None if dry_run else out, writes=CURATED)
     dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=False)
     axes = axes_of(config, flags, dataset)
     key = {
@@ -155,6 +161,7 @@ def _searched(
     config: Config,
     flags: dict[str, Any],
     *,
+    config_path: Path | None,
     until: tuple[str, ...],
     allow: str | None,
     pool: str | None,
@@ -173,6 +180,8 @@ def _searched(
 
     if out is None and not dry_run:
         raise InputError("curate --until needs --out DIR for the plan and the curated rows, or --dry-run.")
+    named: list[Named] = [("--config", config_path), ("--pool", pool)]
+    apart([*sources(data, config.data.train), *named], (), out=None if dry_run else out, writes=CURATED)
     dataset = opened(data, config, flags, quiet=quiet, spool=out, compare=True)
     axes = axes_of(config, flags, dataset)
     allowed = room.ALLOWED if allow is None else tuple(split_words(allow, "--allow"))
@@ -255,6 +264,8 @@ def restore(
     """
     from .. import curate as room
 
+    given: list[Named] = [("--ledger", ledger), ("--original", original), ("CURATED", curated)]
+    apart(given, (), out=out, writes=CURATED)
     with claimed(out, "restore", [curated, str(ledger)], overwrite=overwrite):
         written = room.restore(curated, ledger, text=text, original=original, out=out)
     say(f"written: {written}", quiet=quiet)

@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .errors import InputError, suggest
 
 Positive = Annotated[float, Field(gt=0)]
+Limit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Growth = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 UPSTREAMS = ("pretrained", "random", "none")
 """Upstreams that need no table of their own; "none" is that of a model without pre-training."""
@@ -107,12 +109,12 @@ class CheckRule(_Model):
     axis: str | None = None
     group: str | None = None
     label: str | None = None
-    warn: float | None = None
-    fail: float | None = None
-    warn_below: float | None = None
-    fail_below: float | None = None
-    warn_change: Annotated[float, Field(gt=0)] | None = None
-    fail_change: Annotated[float, Field(gt=0)] | None = None
+    warn: Limit | None = None
+    fail: Limit | None = None
+    warn_below: Limit | None = None
+    fail_below: Limit | None = None
+    warn_change: Growth | None = None
+    fail_change: Growth | None = None
 
     @property
     def limited(self) -> bool:

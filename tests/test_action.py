@@ -116,6 +116,19 @@ def test_too_little_evidence_is_an_answer_of_its_own(there, allow, code, level):
         ({"config": "soft.toml", "allow_unclear": "perhaps"}, 'write "true" or "false"'),
         ({"config": "soft.toml", "args": "--text 'open"}, "close the quotes"),
         ({"config": "soft.toml", "args": "--txet text"}, "--text"),
+        *(
+            ({"config": "soft.toml", "args": args}, "args: ")
+            for args in (
+                "--out q",
+                "--out=q",
+                "--help",
+                "-h",
+                "--init",
+                "--json",
+                "--md x.md",
+                "--label label --md=-",
+            )
+        ),
         ({"config": "soft.toml", "args": "--text txet"}, 'Did you mean "text"'),
         pytest.param({"config": "broken.toml"}, "broken.toml", marks=pytest.mark.slow),
         pytest.param({"config": "unknown.toml"}, "log_ratio_centred", marks=pytest.mark.slow),
@@ -132,6 +145,14 @@ def test_what_cannot_be_checked_is_one_annotation_and_exit_2(there, given, said)
     assert said in message
     assert said in job.summary
     assert "Traceback" not in job.log
+
+
+def test_a_check_that_leaves_no_result_is_an_error(there):
+    spec = importlib.util.spec_from_file_location("action_check", ROOT / ".github/action/check.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with pytest.raises(module.WrongError, match="left no result"):
+        module.results(str(there[0]))
 
 
 def test_more_cases_than_github_shows(capfdbinary):

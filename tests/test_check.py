@@ -180,8 +180,8 @@ def test_status_and_exit_code(found, status, code, allowed):
 @pytest.mark.parametrize(
     ("narrowed", "said"),
     [
-        ({"group": "gya"}, 'there is no group "gya". Did you mean "gay"?'),
-        ({"axis": "identiy"}, 'there is no axis "identiy". Did you mean "identity"?'),
+        ({"group": "muslim"}, 'there is no group "muslim"'),
+        ({"axis": "pronouns"}, 'there is no axis "pronouns"'),
         ({"label": "2"}, 'there is no label "2".'),
     ],
 )
@@ -190,6 +190,7 @@ def test_a_rule_that_matches_nothing_is_unclear_and_says_why(narrowed, said):
     assert result.status == "unclear"
     (nothing,) = [case for case in result.cases if case.finding is None]
     assert said in nothing.message
+    assert result.exit_code(allow_unclear=True) == 3
     assert check([finding(group="white", judged=False)], [rule()]).status == "unclear"
 
 

@@ -136,7 +136,7 @@ CONFIGS = {
     "warns": [{"measure": "label_log_ratio", "group": "gay", "warn": 0.1}],
     "passes": [{"measure": "label_rate_gap", "fail": 0.99}, {"measure": "cramers_v", "group": "", "fail": 0.9}],
     "unclear": [{"measure": "label_log_ratio", "group": "muslim", "fail": 0.2}],
-    "no such group": [{"measure": "label_log_ratio", "group": "martian", "fail": 0.4}],
+    "no such group": [{"measure": "label_log_ratio", "group": "buddhist", "fail": 0.4}],
     "no such axis": [{"measure": "cramers_v", "axis": "pronouns", "fail": 0.4}],
     "matches nothing": [{"measure": "representation_ratio", "fail": 0.4}],
     "a share too small": [{"measure": "representation", "group": "gay", "fail_below": 0.5}],

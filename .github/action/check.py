@@ -20,6 +20,7 @@ from typing import IO, Any
 
 SHOWN = 10  # GitHub shows this many annotations of a level and step, and drops the rest without a word
 SUMMARY_BYTES = 900_000  # GitHub drops a summary of more than 1 MiB
+NOT_HERE = ("--help", "-h", "--init", "--json", "--md", "--out")  # no check is made, or its results go elsewhere
 RANK = {"fail": 0, "unclear": 1, "warn": 2}
 
 
@@ -58,12 +59,33 @@ def command(out: str) -> list[str]:
         further = shlex.split(setting("ARGS"))
     except ValueError as error:
         raise WrongError(f"args: cannot be split into words ({error}); close the quotes.") from error
+    refuse(further)
     config = setting("CONFIG") or ("evenset.toml" if Path("evenset.toml").is_file() else "")
     words = [sys.executable, "-m", "evenset", "check", f"--out={out}"]
     words += [f"--config={config}"] if config else []
     words += [f"--baseline={setting('BASELINE')}"] if setting("BASELINE") else []
     words += ["--allow-unclear"] if switch("ALLOW_UNCLEAR", "allow-unclear") else []
     return [*words, *further, "--", *data_files(setting("DATA_FILES"))]
+
+
+def refuse(further: Sequence[str]) -> None:
+    """Refuse options that leave this action without a result to tell of."""
+    for word in further:
+        if word == "--":
+            return
+        name = word.partition("=")[0]
+        if name in NOT_HERE:
+            other = 'use the input "out"' if name == "--out" else "leave it out"
+            raise WrongError(f"args: {name} has no place in this action; {other}.")
+
+
+def results(out: str) -> tuple[dict[str, Any], str]:
+    """What the check wrote: check.json and check.md."""
+    try:
+        result = json.loads((Path(out) / "check.json").read_text(encoding="utf-8"))
+        return result, (Path(out) / "check.md").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise WrongError(f"evenset check left no result in {out} ({error}); look at args and at the log.") from error
 
 
 def run(words: Sequence[str]) -> tuple[int, str]:
@@ -114,7 +136,9 @@ def annotate_cases(cases: Sequence[dict[str, Any]], *, allow_unclear: bool) -> N
     levels: dict[str, list[dict[str, Any]]] = {"error": [], "warning": []}
     for case in sorted(cases, key=lambda case: RANK.get(case["status"], 3)):
         if case["status"] in RANK:
-            mild = case["status"] == "warn" or (case["status"] == "unclear" and allow_unclear)
+            mild = case["status"] == "warn" or (
+                case["status"] == "unclear" and allow_unclear and case.get("finding", "") is not None
+            )
             levels["warning" if mild else "error"].append(case)
     for level, ours in levels.items():
         shown = ours if len(ours) <= SHOWN else ours[: SHOWN - 1]
@@ -163,13 +187,13 @@ def main() -> int:
     try:
         code, heard = run(command(out))
         failed = "\n" + heard.strip()
+        result, markdown = results(out) if code in (0, 1, 3) else ({}, "")
     except WrongError as wrong:
         code, failed = 2, f"\nerror: {wrong}"
     if code in (0, 1, 3):
-        result = json.loads((Path(out) / "check.json").read_text(encoding="utf-8"))
         status = result["status"]
         annotate_cases(result["cases"], allow_unclear=switch("ALLOW_UNCLEAR", "allow-unclear"))
-        summarise((Path(out) / "check.md").read_text(encoding="utf-8"))
+        summarise(markdown)
     else:
         # The last message is what went wrong; what comes before are notes on the columns.
         start = max(failed.rfind("\nerror: "), failed.rfind("\ndefect: "), 0)

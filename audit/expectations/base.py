@@ -200,6 +200,7 @@ def outcome(result: CheckResult, *, allow_unclear: bool, **more: Any) -> dict[st
             "status": result.status,
             "exit_code": result.exit_code(allow_unclear=allow_unclear),
             "counts": dict(result.counts),
+            **({"idle": result.idle} if result.idle else {}),
             "findings": [f"{case.status}: {said(case)}" for case in ordered[:_SHOWN]] or [NOTHING],
             **more,
         },

@@ -39,6 +39,8 @@ class Validation:
         Cases, as in `CheckResult.counts`.
     docs : Path or None
         The first page of the data docs.
+    idle : int
+        Rules that found nothing to judge.
     """
 
     result: Any
@@ -46,11 +48,12 @@ class Validation:
     status: Status
     counts: dict[Status, int]
     docs: Path | None = None
+    idle: int = 0
 
     def exit_code(self, *, allow_unclear: bool = False) -> int:
         """As `evenset check`: 0 passed, 1 failed, 3 unclear."""
         if self.status == "unclear":
-            return 0 if allow_unclear else 3
+            return 0 if allow_unclear and not self.idle else 3
         return 1 if self.status == "fail" else 0
 
 
@@ -134,7 +137,7 @@ def validate(
     target = Path(out) / "gx"
     with atomic_folder(target) as folder:
         done = _validated(frame, suite, folder)
-    return Validation(done.result, done.success, done.status, done.counts, target / "index.html")
+    return Validation(done.result, done.success, done.status, done.counts, target / "index.html", done.idle)
 
 
 def _validated(frame: pd.DataFrame, suite: Any, folder: Path | None) -> Validation:
@@ -156,7 +159,8 @@ def _validated(frame: pd.DataFrame, suite: Any, folder: Path | None) -> Validati
         for status, number in ((one.result or {}).get("counts") or {own: 1}).items():
             counts[status] += number
     worst = next(status for status in _ORDER if status in statuses)
-    return Validation(result, bool(result.success), worst, counts)
+    idle = sum((one.result or {}).get("idle", 0) for one in run.results)
+    return Validation(result, bool(result.success), worst, counts, idle=idle)
 
 
 def _why(one: Any) -> str:

@@ -79,6 +79,8 @@ class Baseline:
             raise InputError(
                 f"--baseline {place}: an older evenset wrote it, without the counts that a comparison needs; {_AGAIN}"
             )
+        if wrong := snapshot.damaged(content.get("findings")):
+            raise InputError(f"--baseline {place}: is damaged: {wrong}; {_AGAIN}")
         try:
             tally = snapshot.read(content["tally"])
             found = {one["id"]: _finding(one) for one in content["findings"] if one["measure"] in _OUTSIDE}

@@ -95,3 +95,20 @@ def _cells(axis: Mapping[str, Any]) -> dict[CellKey, Cell]:
             raise ValueError("a count below 0")
         table[labels[label], patterns[pattern], bucket] = Cell(rows, w, w2)
     return table
+
+
+def damaged(findings: object) -> str:
+    """What is wrong with the findings of an audit.json as such; "" where nothing is: every audit has some.
+
+    Examples
+    --------
+    >>> damaged([{"id": "representation:pronouns:she:"}]), damaged([])
+    ('', 'its "findings" are empty')
+    """
+    if not isinstance(findings, list):
+        return 'its "findings" are no list'
+    if not findings:
+        return 'its "findings" are empty'
+    if not all(isinstance(one, dict) for one in findings):
+        return 'its "findings" hold something else than findings'
+    return ""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...audit.findings import MINIMUM_ROWS as MIN_CELL
+from ...audit.gate.snapshot import damaged
 from ...data.config import VerdictConfig
 from ...data.errors import InputError, suggest
 from . import fixed as records
@@ -157,6 +158,8 @@ def _audit_file(path: Path) -> Path:
         raise InputError(f"{path}: this is no JSON, so no yardstick; {wanted}") from None
     if not isinstance(held, dict) or not any(name in held for name in _HOLDS):
         raise InputError(f"{path}: this JSON file holds no yardstick; {wanted}")
+    if str(held.get("schema")).startswith("evenset.audit/") and (wrong := damaged(held.get("findings"))):
+        raise InputError(f"{path}: is damaged: {wrong}; {wanted}")
     return path
 
 

@@ -271,6 +271,7 @@ def normalise(
         A needed column is missing or has a type that cannot be read.
     """
     if table.schema.equals(SCORES):
+        _probabilities(table.column("score"), where)
         return table
     if repeated := sorted({name for name in table.column_names if table.column_names.count(name) > 1}):
         raise InputError(f'{where}: two columns are called "{repeated[0]}"; drop or rename one')
@@ -300,7 +301,20 @@ def normalise(
             raise InputError(f'{where}: column "{name}" cannot be read as {wanted.type}: {error}') from error
         if wanted.name in defaults and wanted.name != "arm":
             columns[-1] = columns[-1].fill_null(defaults[wanted.name])
-    return pa.table(columns, schema=SCORES)
+    made = pa.table(columns, schema=SCORES)
+    _probabilities(made.column("score"), where)
+    return made
+
+
+def _probabilities(score: pa.ChunkedArray, where: str) -> None:
+    """Refuse what is no probability: a stars rating or a logit would be judged as if 0.5 were its middle."""
+    wrong = pc.or_(pc.less(score, 0.0), pc.greater(score, 1.0))
+    if pc.any(wrong).as_py():
+        row = pc.index(wrong, pa.scalar(value=True)).as_py()
+        raise InputError(
+            f'{where}: row {row + 1} has the score {score[row].as_py():g}, and "score" is the probability of the '
+            "positive label, from 0 to 1; turn logits or ratings into probabilities first"
+        )
 
 
 def _foreign(table: pa.Table, where: str, groups: Callable[[pa.ChunkedArray], pa.Array] | None) -> pa.Table:
