@@ -10,6 +10,7 @@ from typing import Any
 from .. import __version__
 from ..data.errors import InputError
 from ..data.files import write_bytes
+from ..data.showing import hidden
 from .card_words import Told
 
 BEGIN = "<!-- evenset:begin (this part is written by `evenset card`) -->"
@@ -22,7 +23,6 @@ _MOST_WORDS = 12
 _SPECIAL = frozenset("&<>|*`[]\\~#@!$^{}")
 # These mean nothing between letters, or before a blank, and are common in names of measures and in sentences.
 _SOMETIMES = re.compile(r"(?<!\w)_|_(?!\w)|:(?!\s|$)|(?<=www)\.", re.ASCII)
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def md(value: object) -> str:
@@ -43,11 +43,7 @@ def _shown(char: str) -> str:
     code = ord(char)
     if char in _SPECIAL:
         return f"&#{code};"
-    if code < 0x20 or 0x7F <= code < 0xA0:
-        return f"(0x{code:02x})"
-    if char in _TURNING or 0xD800 <= code < 0xE000:
-        return f"(U+{code:04X})"
-    return char
+    return f"(U+{code:04X})" if hidden(char) else char
 
 
 def section(audit: Mapping[str, Any], curation: Mapping[str, Any] | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..data.showing import clipped
 from .findings import Finding
 from .page.html import Html, join
 from .page.notebook import SHOWN, conclusion, grid, interval, notebook
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .check import CheckResult
     from .report import AuditReport
 
+_NAME = 30  # characters of a name in a chart
 _ORDER = {"fail": 0, "warn": 1, "unclear": 2, "pass": 3, None: 4}
 _RATIOS = ("label_log_ratio", "log_ratio_centred")
 _BARS = 12
@@ -55,7 +57,7 @@ def _ratios(found: list[Finding]) -> Html | None:
     bars = [
         Bar(
             _clipped(one), math.exp(one.estimate), math.exp(one.low), math.exp(one.high), one.n, one.status or "quiet",
-            group=_clip(one.axis), note=times(one.estimate),
+            group=clipped(one.axis, _NAME), note=times(one.estimate),
         )
         for one in chosen
     ]  # fmt: skip
@@ -70,11 +72,7 @@ def _drawable(one: Finding) -> bool:
 
 
 def _clipped(one: Finding) -> str:
-    return f'{_clip(str(one.group))} labelled "{_clip(str(one.label))}"'
-
-
-def _clip(text: str, most: int = 30) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return f'{clipped(one.group, _NAME)} labelled "{clipped(one.label, _NAME)}"'
 
 
 def check_html(result: CheckResult) -> str:

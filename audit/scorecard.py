@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..data.showing import spelt
 from .cells import AxisCells
 from .findings import MINIMUM_ROWS, Finding, Status
 from .scorecard_parts import defects, given_away, leanings, left_out
@@ -40,7 +41,12 @@ def speaker(report: AuditReport) -> Speaker:
 
 
 def conclusion(report: AuditReport) -> tuple[Status, str]:
-    """The audit in a word and a sentence."""
+    """The audit in a word and a sentence, on one line whatever groups and labels are called."""
+    status, sentence = _conclusion(report)
+    return status, spelt(sentence)
+
+
+def _conclusion(report: AuditReport) -> tuple[Status, str]:
     axes = " and ".join(report.tally.axes)
     if not report.tally.rows:
         return "unclear", "There are no rows, so nothing can be said."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..data.showing import spelt
 from .findings import Finding
 
 _NOUNS = {
@@ -42,7 +43,7 @@ class Speaker:
         column = self.label_column or ""
         if label in _YES and column and column.casefold() not in _PLAIN_LABELS:
             return column
-        return f'"{label}"'
+        return f'"{spelt(str(label))}"'
 
     def labelled(self, label: str | None) -> str:
         """A label as what was done to a row: 'labelled "nurse"', or of a pair of replies 'chosen'."""
@@ -52,7 +53,7 @@ class Speaker:
 
     def members(self, axis: str, group: str) -> str:
         """Rows of a group, without the noun: 'that mention "gay"'."""
-        kind = self.kinds.get(axis, "column")
+        kind, group = self.kinds.get(axis, "column"), spelt(group)
         if kind == "lexicon":
             return f'with "{group}" words' if axis == "pronouns" else f'that mention "{group}"'
         if kind == "column":

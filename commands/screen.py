@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..data.showing import spelt
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -45,16 +47,7 @@ def console_of(*, stderr: bool) -> Console:
 
 def printable(text: str) -> str:
     """Text with the characters that would steer a terminal, line breaks apart, spelt out."""
-    return "".join(
-        f"\\x{ord(c):02x}" if (ord(c) < 0x20 and c != "\n") or 0x7F <= ord(c) < 0xA0
-        else f"\\u{ord(c):04x}" if c in _TURNING
-        else c
-        for c in text
-    ) if not text.isprintable() else text  # fmt: skip
-
-
-# Characters that turn the direction of writing, and so make a line read as what it is not.
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    return spelt(text, keep="\n")
 
 
 def hush() -> None:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ..audit.page.html import Html
 from ..audit.page.notebook import conclusion, grid, lines, notebook
 from ..audit.page.plot.forest import Bar, forest
+from ..data.showing import clipped
 
 if TYPE_CHECKING:
     from .book.ledger import Ledger
     from .curation import Curation
 
+_NAME = 30  # characters of a name in a chart
 _RATIOS = ("label_log_ratio", "log_ratio_centred")
 _BARS = 12
 
@@ -50,10 +52,10 @@ def _changes(findings: list[Mapping[str, Any]]) -> Html | None:
 
 
 def _bar(one: Mapping[str, Any]) -> Bar:
-    name = f'{_clip(str(one["group"]))} labelled "{_clip(str(one["label"]))}"'
+    name = f'{clipped(one["group"], _NAME)} labelled "{clipped(one["label"], _NAME)}"'
     before, after = ([math.exp(one[when][end]) for end in ("estimate", "low", "high")] for when in ("before", "after"))
     return Bar(
-        name, after[0], after[1], after[2], one["after"]["n"], group=_clip(str(one["axis"])),
+        name, after[0], after[1], after[2], one["after"]["n"], group=clipped(one["axis"], _NAME),
         before=(before[0], before[1], before[2]),
     )  # fmt: skip
 
@@ -61,10 +63,6 @@ def _bar(one: Mapping[str, Any]) -> Bar:
 def _whole(one: Mapping[str, Any]) -> bool:
     ends = [(one.get(when) or {}).get(name) for when in ("before", "after") for name in ("estimate", "low", "high")]
     return all(end is not None for end in ends)
-
-
-def _clip(text: str, most: int = 30) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def text_html(summary: str) -> str:

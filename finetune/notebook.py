@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..audit.page.html import Html
 from ..audit.page.notebook import conclusion, grid, interval, notebook, printed
 from ..audit.page.plot.forest import Bar, forest
+from ..data.showing import clipped
 from .judging.headline import headline
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from .attribution.dose import DoseReport
     from .judging.verdict import Verdict
 
+_NAME = 30  # characters of a name in a chart
 _STATUS = {"shrunk-meaningfully": "pass", "shrunk": "pass", "no-gap": "pass", "unclear": "unclear"}
 _MOST = 24
 
@@ -45,17 +47,13 @@ def _gaps(verdict: Verdict) -> Html:
     several = len({one.upstream for one in verdict.gaps}) > 1
     bars = [
         Bar(
-            _clip(one.arm), one.gap, one.gap_low, one.gap_high,
+            clipped(one.arm, _NAME), one.gap, one.gap_low, one.gap_high,
             status="base" if one.role == "base" else decided.get((one.arm, one.upstream), "quiet"),
-            group=_clip(one.upstream) if several else "",
+            group=clipped(one.upstream, _NAME) if several else "",
         )
         for one in verdict.gaps[:_MOST]
     ]  # fmt: skip
     return forest(bars, title="The gap of each arm", x="gap")
-
-
-def _clip(text: str, most: int = 30) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def attribution_html(found: Attribution) -> str:

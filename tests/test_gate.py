@@ -9,6 +9,7 @@ import tomllib
 
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -339,3 +340,23 @@ def test_without_a_label_there_is_nothing_to_limit_but_counts():
         init_config(run(data, ["pronouns"]))
     counted = run(data, ["pronouns"], measures=["representation"])
     assert parse(tomllib.loads(init_config(counted, measures=["representation"]))).check
+
+
+def test_a_group_cannot_write_lines_of_its_own(capsys, tmp_path):
+    name = "a\nPASSED: 44 pass\nwritten: ok"
+    rows = {
+        "text": [f"row {k}" for k in range(400)],
+        "label": ["1"] * 150 + ["0"] * 250,
+        "g": [name] * 200 + ["b"] * 200,
+    }
+    pa.parquet.write_table(pa.table(rows), tmp_path / "d.parquet")
+    data = [str(tmp_path / "d.parquet"), "--axis", "column:g", "--label", "label", "--positive", "1", "--text", "text"]
+    assert invoke(["check", *data]) == 1
+    shown = capsys.readouterr().out
+    assert "a\\x0aPASSED: 44 pass" in "".join(
+        line.strip(" ") if "PASSED" in line else line for line in shown.splitlines()
+    )
+    assert not [line for line in shown.splitlines() if line.lstrip().startswith(("PASSED", "written"))]
+    assert invoke(["audit", *data, "--measures", "counts,association"]) == 0
+    shown = capsys.readouterr().out
+    assert not [line for line in shown.splitlines() if line.lstrip().startswith(("PASSED", "written"))]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...data.errors import suggest
+from ...data.showing import spelt
 from ..exact import METHOD
 from ..findings import Finding, rounded
 
@@ -65,10 +66,10 @@ def changed(finding: Finding, change: Change, rule: CheckRule, *, known: bool, s
 
 def subject(finding: Finding) -> str:
     """What a finding is about."""
-    of = f" of {finding.group}" if finding.group else ""
-    label = "" if finding.label is None else f", label {finding.label}"
+    of = f" of {spelt(finding.group)}" if finding.group else ""
+    label = "" if finding.label is None else f", label {spelt(finding.label)}"
     stratum = "" if finding.stratum is None else f", length {finding.stratum}"
-    return f"{finding.measure}{of}{label}{stratum}" + (f" ({finding.axis})" if finding.axis else "")
+    return f"{finding.measure}{of}{label}{stratum}" + (f" ({spelt(finding.axis)})" if finding.axis else "")
 
 
 def amount(finding: Finding) -> str:
@@ -76,6 +77,8 @@ def amount(finding: Finding) -> str:
     if finding.method.startswith(METHOD):
         most = f" (perhaps up to {finding.high:,.0f})" if finding.high > finding.estimate else ""
         return f"{finding.estimate:,.0f} of {finding.n:,} rows{most}"
+    if math.isnan(finding.estimate):
+        return f"not measured, n={finding.n}"
     estimate, low, high = (number(value) for value in (finding.estimate, finding.low, finding.high))
     times = f", that is {math.exp(finding.estimate):.2f}×" if finding.measure in LOGS and estimate != "none" else ""
     return f"{estimate} ({low} to {high}){times}, n={finding.n}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 import re
 
+from ...data.showing import spelt
+
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9:_-]*")
 _VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "wbr"})
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Html(str):
@@ -31,10 +32,7 @@ def esc(value: object) -> Html:
     """
     if isinstance(value, Html):
         return value
-    text = str(value)
-    if not text.isprintable():
-        text = "".join(_plain(char) for char in text)
-    return Html(html.escape(text, quote=True))
+    return Html(html.escape(spelt(str(value), keep="\n\t"), quote=True))
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Html:
@@ -84,14 +82,3 @@ def _attribute(key: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"no attribute can be called {key!r}")
     return name
-
-
-def _plain(char: str) -> str:
-    if char in "\n\t":
-        return char
-    code = ord(char)
-    if code < 0x20 or 0x7F <= code < 0xA0:
-        return f"\\x{code:02x}"
-    if char in _TURNING or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF):
-        return f"\\u{code:04x}"
-    return char

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...data.showing import clipped
 from ..page.document import Section
 from ..page.html import Html, join, tag
-from .wording import clipped
 
 if TYPE_CHECKING:
     from ..report import AuditReport

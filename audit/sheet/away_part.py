@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...data.showing import clipped
 from ..page.document import Section, beside, computed, figure
 from ..page.html import Html, join, tag
 from ..page.plot.forest import Bar, forest
 from ..page.table import Column, table
 from ..scorecard_parts import given_away
-from .wording import clipped, method, plain
+from .wording import method, plain
 
 if TYPE_CHECKING:
     from ..proxy_report import Proxy, ProxyReport

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...data.config import CheckRule
+from ...data.showing import clipped
 from ..findings import Finding
 from ..page.document import Section, beside, figure
 from ..page.html import Html, join, tag
@@ -16,7 +17,7 @@ from ..page.table import Cell, Column, number, table
 from ..scorecard import speaker
 from ..words import strength, times
 from .group_heat import MOST_LINES, group_heat
-from .wording import clipped, counted, factor, method, percent, ratio, ratios, share, shares, shares_said, worst_first
+from .wording import counted, factor, method, percent, ratio, ratios, share, shares, shares_said, worst_first
 
 if TYPE_CHECKING:
     from ..report import AuditReport

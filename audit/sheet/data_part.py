@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...data.showing import clipped
 from ..findings import Status
 from ..page.document import Section, beside, command, computed
 from ..page.html import Html, join, tag
 from ..page.table import Column, table
 from ..scorecard import next_steps, rows_line, unclear_lines
-from .wording import RANK, clipped, plain, share, typed, worst_first
+from .wording import RANK, plain, share, typed, worst_first
 
 if TYPE_CHECKING:
     from ..remedies import Remedy

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...data.showing import clipped
 from ..flagged import Target, flagged_batches
 from ..page.document import Section, computed
 from ..page.html import join, tag
 from ..page.table import Column, table
-from .wording import clipped, counted
+from .wording import counted
 
 if TYPE_CHECKING:
     from ...data.axes import Axis

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ...data.showing import clipped
 from ..findings import Status
 from ..page.document import Matter, Tile
 from ..scorecard import best, next_steps, speaker, top, unclear_lines, would
 from ..words import strength
-from .wording import RANK, clipped, typed
+from .wording import RANK, typed
 
 if TYPE_CHECKING:
     from ..report import AuditReport

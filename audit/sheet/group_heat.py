@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ...data.showing import clipped
 from ..findings import MINIMUM_ROWS, Finding
 from ..page.document import beside
 from ..page.html import Html, join, tag
 from ..page.plot.heat import Spot, heat
 from ..scorecard import speaker
 from ..words import times
-from .wording import clipped, factor, method, percent
+from .wording import factor, method, percent
 
 if TYPE_CHECKING:
     from ..report import AuditReport

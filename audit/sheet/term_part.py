@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...data.showing import clipped
 from ..findings import MINIMUM_ROWS
 from ..intervals import wilson
 from ..page.document import Section, beside, computed
@@ -15,7 +16,7 @@ from ..page.html import Html, join, tag
 from ..page.plot.heat import Spot, heat
 from ..page.table import Column, table
 from ..scorecard import speaker
-from .wording import clipped, percent, share, shares
+from .wording import percent, share, shares
 
 if TYPE_CHECKING:
     from ..report import AuditReport

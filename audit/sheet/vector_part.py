@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...data.showing import clipped
 from ..page.document import Section, beside, computed, figure
 from ..page.html import Html, join, tag
 from ..page.plot.scatter import Dot, Guide, scatter
 from ..page.table import Column, table
 from ..scorecard_parts import leanings
 from ..vocabulary import COLUMN, SHIFT
-from .wording import clipped, plain
+from .wording import plain
 
 if TYPE_CHECKING:
     from ..embeddings.directions import Direction

@@ -16,20 +16,6 @@ from ..words import times
 RANK = {"fail": 0, "warn": 1, "unclear": 2, "pass": 3, None: 4}
 """Statuses from the worst to the least."""
 
-_LONG = 300
-
-
-def clipped(name: object, most: int = _LONG) -> str:
-    """A name from the data, cut where it is too long for a line.
-
-    Examples
-    --------
-    >>> clipped("nurse"), clipped("a" * 100, 5)
-    ('nurse', 'aaaa…')
-    """
-    text = str(name)
-    return text if len(text) <= most else text[: most - 1] + "…"
-
 
 def typed(words: Sequence[str]) -> str:
     r"""A command as it is typed: what cannot be seen is written so that the shell reads it as it was.
