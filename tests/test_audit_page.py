@@ -271,7 +271,7 @@ def test_very_many_labels_and_groups_stay_usable(open_page, tmp_path):
     sheet = open_page(page, width=375)
     assert width_of(sheet) <= 375
     sheet.locator("#findings-table").get_by_label("Filter").fill("group 7")
-    sheet.wait_for_function("/ of /.test(document.querySelector('#findings-table output').textContent)")
+    sheet.locator("#findings-table output").filter(has_text=" of ").wait_for()
 
 
 def weighted():

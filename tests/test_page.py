@@ -112,7 +112,7 @@ def test_a_status_sorts_by_how_bad_it_is(open_page):
 def test_filtering(open_page):
     sheet = open_page(sample())
     sheet.get_by_label("Filter").fill("WARN jewish")
-    sheet.wait_for_function("document.querySelector('#rates output').textContent.includes('of 12')")
+    sheet.locator("#rates output").filter(has_text="of 12").wait_for()
     assert sheet.locator("#rates tbody tr:visible").count() == 3
     assert "3 of 12" in sheet.locator("#rates output").inner_text()
 
