@@ -22,8 +22,8 @@ def typed(words: Sequence[str]) -> str:
 
     Examples
     --------
-    >>> print(typed(["evenset", "audit", "my file.csv", "--axis", "column:a\\u202eb's\\n"]))
-    evenset audit 'my file.csv' --axis $'column:a\\u202eb\\'s\\n'
+    >>> print(typed(["evenset", "audit", "my file.csv", "--axis", "column:a\u202eb's\n"]))
+    evenset audit 'my file.csv' --axis $'column:a\u202eb\'s\n'
     """
     return " ".join(shlex.quote(word) if word.isprintable() else f"$'{''.join(map(_keyed, word))}'" for word in words)
 
