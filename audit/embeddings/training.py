@@ -11,7 +11,6 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ import numpy.typing as npt
 
 from ...data.errors import InputError, require
 from ...data.hashing import Keys, mix, row_keys, uniform
+from ...data.logs import hushed
 from ...data.tokens import Tokens, tokenize
 from .vectors import Vectors
 
@@ -160,7 +160,10 @@ def train_vectors(
         model = _model(gensim, training, number)
         return _fitted(model, documents, training, f"{source}, bootstrap {number + 1}", stop, done)
 
-    with _quiet(), ThreadPoolExecutor(max(1, training.threads), thread_name_prefix="evenset-vectors") as pool:
+    with (
+        hushed("gensim", logging.ERROR),  # it advises on the size of batches
+        ThreadPoolExecutor(max(1, training.threads), thread_name_prefix="evenset-vectors") as pool,
+    ):
         # Threads will do: gensim's inner loops release the interpreter, and nothing has to be copied.
         jobs: list[Future[Vectors]] = [pool.submit(fit, number) for number in range(training.bootstraps)]
         try:
@@ -279,15 +282,3 @@ class _Counter:
             self._done += 1
             if self._progress is not None:
                 self._progress(self._done, self._all)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep gensim from advising on the size of batches, which nobody here has chosen."""
-    logger = logging.getLogger("gensim")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

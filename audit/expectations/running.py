@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...data.errors import InputError
+from ...data.logs import hushed
 from ..findings import Finding, Status
 from .gx import great_expectations
 from .table import findings_frame
@@ -142,7 +142,7 @@ def validate(
 
 def _validated(frame: pd.DataFrame, suite: Any, folder: Path | None) -> Validation:
     context = quiet_context(folder)
-    with _calm():
+    with hushed("great_expectations", logging.CRITICAL):  # what went wrong is in the results, and said by us
         result = checkpoint(suite, context=context, data_docs=folder is not None).run(
             batch_parameters={"dataframe": frame}, run_id=great_expectations.RunIdentifier(run_name="evenset")
         )
@@ -196,15 +196,3 @@ def quiet_context(folder: Path | None = None) -> Any:
             },
         )
     return context
-
-
-@contextmanager
-def _calm() -> Iterator[None]:
-    """Without the log of Great Expectations: what went wrong is in the results, and said by us."""
-    logger = logging.getLogger("great_expectations")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from ...data.showing import clipped
 from .document import Matter, Tile
 
 MOST = 60
@@ -27,8 +28,8 @@ def shortener(names: Iterable[object]) -> Callable[[str], str]:
     known = re.compile("|".join(map(re.escape, long))) if long else None
 
     def cut(text: str) -> str:
-        text = text if known is None else known.sub(lambda found: _cut(found.group()), text)
-        return _WORD.sub(lambda found: _cut(found.group()), text)
+        text = text if known is None else known.sub(lambda found: clipped(found.group(), MOST), text)
+        return _WORD.sub(lambda found: clipped(found.group(), MOST), text)
 
     return cut
 
@@ -50,7 +51,3 @@ def shortened(
             for one in matters
         ],
     )
-
-
-def _cut(name: str) -> str:
-    return name[: MOST - 1] + "…"
